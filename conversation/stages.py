@@ -1,0 +1,205 @@
+"""The contracts of the stages, and the values they exchange.
+
+Ears step, mouths stream: a listening stage is given what is new and its memory, and returns what it makes of
+it and the memory to bring next time; a speaking stage returns an async generator. An implementation may be a
+model in this process, a scripted one, or a deployment far away: tests/contracts runs over all of them.
+
+Every method is cancelled by cancelling the task that awaits it (for a stream: by `aclose()` or by cancelling
+the task that iterates it), and then stops working for that caller within 200 ms, wherever it runs.
+Every method raises StageError, and nothing else on purpose.
+
+This module knows no model, no transport and no deadline: whoever waits brings the deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conversation.audio import HEARING_HZ, Audio
+
+FRAME_SAMPLES = 512
+"""Samples in one VAD frame: 32 ms at 16 kHz, the only window Silero VAD v5 and later accept.
+
+Source: https://github.com/snakers4/silero-vad/wiki/Version-history-and-Available-Models
+"""
+FRAME_MS = FRAME_SAMPLES * 1000 // HEARING_HZ
+
+VadState = NDArray[np.float32]
+"""One listener's recurrent state, shape (k,); k is the implementation's own. It travels with the calls."""
+
+
+class Vad(Protocol):
+    """Voice activity detection over many listeners at once."""
+
+    async def step(
+        self, frames: NDArray[np.float32], states: Sequence[VadState | None]
+    ) -> tuple[NDArray[np.float32], list[VadState]]:
+        """The next frame of each listener.
+
+        Args:
+            frames: shape (B, FRAME_SAMPLES), -1..1 at 16 kHz; row b belongs to listener b. B >= 1.
+            states: B of them; None for a listener's first frame.
+
+        Returns:
+            Probabilities that each frame holds speech, float32 of shape (B,), and the B new states. Row b of
+            the result depends on row b of the input alone.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    text: str
+    start_s: float
+    """From the first sample of the segment."""
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    text: str
+    words: tuple[Word, ...] = ()
+    """Empty where the model gives no times."""
+    language: str | None = None
+    """BCP 47, where the model knows."""
+
+
+class Asr(Protocol):
+    """Speech recognition of one segment of speech, as it grows."""
+
+    async def step(self, audio: Audio, memory: Any, *, final: bool) -> tuple[Transcript, Any]:
+        """What has been said in the segment so far.
+
+        Args:
+            audio: what is new since the last step, 16 kHz; may be empty.
+            memory: what the last step returned; None at the start of a segment. A memory is a value: stepping
+                from the same memory twice is allowed, so that a segment that seemed over can go on.
+            final: no more audio will come; the transcript is as good as the model can make it.
+
+        Returns:
+            The transcript of the whole segment, and the memory to bring next time.
+        """
+
+
+class SegmentAsr(Protocol):
+    """A recogniser that cannot stream. conversation.segments makes an `Asr` of it."""
+
+    async def transcribe(self, segments: Sequence[Audio]) -> list[Transcript]:
+        """The words of each segment: 16 kHz, at most 30 s each, at least one. Silence gives the empty text.
+
+        The segments belong to different listeners; a transcript depends on its own segment alone.
+        """
+
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The language model wants a function called."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Only of an assistant."""
+    call_id: str | None = None
+    """Of a tool's answer: the call it answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    """JSON Schema of the arguments."""
+
+
+ToolChoice = Literal["auto", "none", "required"] | str
+"""Any other text is the name of the one function that must be called."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyParams:
+    """How one reply is to be made.
+
+    Attributes:
+        session: an opaque key; replies of one session share a prompt prefix, which a model may keep.
+        max_tokens: at most so many output tokens; None: the model's own limit.
+        tool_choice: see ToolChoice; counts only where tools are given.
+    """
+
+    session: str = ""
+    max_tokens: int | None = None
+    tool_choice: ToolChoice = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Comes last, at most once."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+    """Those of the input that the model did not have to read again."""
+    cut_off: bool = False
+    """The reply was stopped by `max_tokens`, not by the model."""
+
+
+ReplyPart = TextDelta | ToolCall | Usage
+
+
+class Llm(Protocol):
+    """The language model."""
+
+    def reply(
+        self, messages: Sequence[Message], tools: Sequence[Tool] = (), params: ReplyParams = ReplyParams()
+    ) -> AsyncGenerator[ReplyPart, None]:
+        """Streams the assistant's next message. `messages` is never empty; a system message comes first.
+
+        Text arrives in deltas of any size, joined without separator; a ToolCall arrives whole. A prompt that
+        is too long for the model loses its oldest messages, never its system message or its last one.
+        """
+
+
+class Tts(Protocol):
+    """Speech synthesis."""
+
+    def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[Audio, None]:
+        """Streams `text` as speech, the first chunk as early as the model can.
+
+        Args:
+            text: one clause or more, at most 500 characters; text without a speakable character gives nothing.
+            voice: a name; an unknown one is spoken by the default voice, since clients send the names of
+                other services.
+            speed: 0.25..4, 1.0 is natural.
+
+        Yields:
+            Audio chunks, all at one rate, which is the implementation's own.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Everything a conversation calls upon."""
+
+    vad: Vad
+    asr: Asr
+    llm: Llm
+    tts: Tts
