@@ -3,7 +3,7 @@
 AntiphonError
 ├── ConfigError          a configuration that cannot be run; names the key and the remedy
 ├── ClientError          a client asked for something that cannot be; becomes a protocol error event
-├── ImpossibleMove       an event met a state it can never meet: a defect of ours, ends a turn, never a session
+├── ImpossibleMove       an event met a state it never can: our defect; ends a turn, never a session
 └── StageError           a stage let a turn down; ends a turn, never a session
     ├── StageLost        its replica died or cannot be reached: may be asked again
     ├── StageLate        it did not answer within its deadline: may be asked again

@@ -185,7 +185,7 @@ class Tts(Protocol):
         """Streams `text` as speech, the first chunk as early as the model can.
 
         Args:
-            text: one clause or more, at most 500 characters; text without a speakable character gives nothing.
+            text: one clause or more, at most 500 characters; without a speakable character it gives nothing.
             voice: a name; an unknown one is spoken by the default voice, since clients send the names of
                 other services.
             speed: 0.25..4, 1.0 is natural.

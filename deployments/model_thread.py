@@ -26,7 +26,7 @@ class ModelThread:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def run(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """One step. When cancelled before its turn it never runs; when cancelled later, its result is dropped."""
+        """One step. Cancelled before its turn it never runs; cancelled later, its result is dropped."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, lambda: step(*args, **kwargs))
 
