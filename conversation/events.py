@@ -1,0 +1,198 @@
+"""What a conversation tells the outside, in the order in which it happens.
+
+Every event is a frozen value. The names follow the Realtime API's vocabulary, so that realtime/ maps them one
+to one or one to many; this module knows nothing of JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from conversation.audio import Audio
+from conversation.items import Item
+from conversation.settings import Modality
+from conversation.stages import Usage
+from conversation.timing import TurnTiming
+
+Status = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
+Reason = Literal["turn_detected", "client_cancelled", "max_output_tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer of the agent, as it stands."""
+
+    id: str
+    modality: Modality
+    voice: str
+    max_output_tokens: int | None = None
+    metadata: Mapping[str, str] | None = None
+    status: Status = "in_progress"
+    reason: Reason | None = None
+    """Why it was cancelled or is incomplete."""
+    failure: Failure | None = None
+    """Why it failed."""
+    output: tuple[Item, ...] = ()
+    usage: Usage | None = None
+
+
+# --- the user's side
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    item_id: str
+    """The item that this turn will become."""
+    audio_start_ms: int
+    """In audio received in this session; includes the prefix padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    item_id: str
+    audio_end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class InputCommitted:
+    item_id: str
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InputCleared:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionDelta:
+    """Words that later partial transcripts agreed on; the deltas of an item add up to a prefix of its text."""
+
+    item_id: str
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionCompleted:
+    item_id: str
+    transcript: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionFailed:
+    item_id: str
+    message: str
+
+
+# --- the history
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAdded:
+    """An item that is not the agent's own output stands in the history, complete."""
+
+    item: Item
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTruncated:
+    item_id: str
+    audio_end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDeleted:
+    item_id: str
+
+
+# --- the agent's side
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStarted:
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class OutputStarted:
+    """The agent's message begins; `item` is in progress and empty."""
+
+    response_id: str
+    item: Item
+    previous_item_id: str | None
+    output_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputText:
+    """More text of the message: its transcript when it is spoken, else the message itself."""
+
+    response_id: str
+    item_id: str
+    delta: str
+    modality: Modality
+    output_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputAudio:
+    response_id: str
+    item_id: str
+    audio: Audio
+    output_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDone:
+    """The message is over; `item` carries exactly the text that was sent, and whether it is complete."""
+
+    response_id: str
+    item: Item
+    previous_item_id: str | None
+    output_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseDone:
+    """Comes exactly once for each ResponseStarted, and nothing of that response comes after it."""
+
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTimed:
+    """How long each part of an answer took; follows the first audio."""
+
+    response_id: str
+    timing: TurnTiming
+
+
+Event = (
+    SpeechStarted
+    | SpeechStopped
+    | InputCommitted
+    | InputCleared
+    | TranscriptionDelta
+    | TranscriptionCompleted
+    | TranscriptionFailed
+    | ItemAdded
+    | ItemTruncated
+    | ItemDeleted
+    | ResponseStarted
+    | OutputStarted
+    | OutputText
+    | OutputAudio
+    | OutputDone
+    | ResponseDone
+    | TurnTimed
+)

@@ -1,0 +1,48 @@
+"""The items a conversation is made of, as values."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+ItemStatus = Literal["in_progress", "completed", "incomplete"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPart:
+    transcript: str | None
+    """None until it is known."""
+
+
+Part = TextPart | AudioPart
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One message.
+
+    An assistant's spoken item holds what was sent of it; after an interruption, what was heard of it, and is
+    incomplete.
+    """
+
+    id: str
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[Part, ...] = ()
+    status: ItemStatus = "completed"
+
+    @property
+    def text(self) -> str:
+        """All its words, as the language model should read them."""
+        words = (part.text if isinstance(part, TextPart) else part.transcript or "" for part in self.parts)
+        return "\n".join(word for word in words if word)
+
+
+def new_id(kind: str) -> str:
+    """An id that no client can guess, e.g. ``item_5f0c…``."""
+    return f"{kind}_{secrets.token_hex(12)}"

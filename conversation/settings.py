@@ -1,0 +1,96 @@
+"""What can be set: by a client for its session, by the operator for all of them.
+
+Both are frozen: a change makes a new value. This module does not know how either is written on the wire or in
+a file, beyond refusing keys it does not have.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Modality = Literal["audio", "text"]
+
+Ms = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class TurnDetection(_Strict):
+    """Turns are taken by voice activity. Names and defaults are those of `server_vad` in the Realtime API."""
+
+    threshold: float = Field(0.5, ge=0, le=1)
+    """Probability from which a frame counts as speech."""
+    prefix_padding_ms: Ms = 300
+    """Audio kept from before the onset, so that the first syllable is whole."""
+    silence_duration_ms: Ms = 500
+    """Silence after which the turn is over."""
+    create_response: bool = True
+    """Answer when the turn is over."""
+    interrupt_response: bool = True
+    """The user's voice stops the agent's."""
+
+
+class Settings(_Strict):
+    """What a client may set for its session."""
+
+    instructions: str = ""
+    modality: Modality = "audio"
+    """Whether the agent answers in speech (with its transcript) or in text alone."""
+    voice: str = "default"
+    speed: float = Field(1.0, ge=0.25, le=1.5)
+    turn_detection: TurnDetection | None = TurnDetection()
+    """None: push-to-talk; the client says when a turn ends and when to answer."""
+    transcribe: bool = False
+    """Tell the client what the user said."""
+    max_output_tokens: int | None = Field(None, ge=1, le=4096)
+
+
+class ResponseRequest(_Strict):
+    """One response asked for by the client; None: as the session has it."""
+
+    instructions: str | None = None
+    modality: Modality | None = None
+    voice: str | None = None
+    max_output_tokens: int | None = None
+    metadata: dict[str, str] | None = None
+
+
+class Deadlines(_Strict):
+    """How long a conversation waits for a stage before the turn fails. Loop time."""
+
+    vad_s: Seconds = 2.0
+    asr_s: Seconds = 10.0
+    llm_first_s: Seconds = 15.0
+    """Until the first words of the language model."""
+    llm_next_s: Seconds = 10.0
+    """Between two of its deltas."""
+    tts_first_s: Seconds = 10.0
+    tts_next_s: Seconds = 5.0
+
+
+class Tuning(_Strict):
+    """How conversations are conducted here. Every default is explained in configs/laptop.yaml."""
+
+    onset_ms: Ms = 64
+    """Speech needed before a sound counts as the user's turn: two VAD frames."""
+    pause_ms: Ms = 160
+    """Silence after which the answer is prepared, in case the turn is over; never longer than the session's
+    own `silence_duration_ms`."""
+    speculate: bool = True
+    """Prepare the answer during that silence."""
+    partial_every_ms: Ms = 480
+    """Audio between two partial transcripts; 0 turns them off."""
+    lead_ms: Annotated[int, Field(ge=20)] = 300
+    """How far ahead of playback audio is sent."""
+    ahead_s: Seconds = 10.0
+    """How far ahead of playback speech is synthesised."""
+    mute_s: Seconds = 2.0
+    """A client that sends nothing for so long while its user speaks counts as silent."""
+    backlog_s: Seconds = 300.0
+    """Audio not yet listened to, beyond which reading from the client stops."""
+    deadlines: Deadlines = Deadlines()
