@@ -69,7 +69,7 @@ def from_pcm16(pcm: bytes, rate_hz: int) -> Audio:
 def to_pcm16(audio: Audio) -> bytes:
     """Values outside [-1, 1] are clipped."""
     scaled = np.rint(audio.samples * _PCM16_SCALE).clip(-32768, 32767)
-    return scaled.astype("<i2").tobytes()
+    return bytes(scaled.astype("<i2").data)
 
 
 class Resampler:

@@ -74,7 +74,7 @@ class InputCleared:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionDelta:
-    """Words that later partial transcripts agreed on; the deltas of an item add up to a prefix of its text."""
+    """Words that two partial transcripts agreed on: a prefix of the final text, as a rule."""
 
     item_id: str
     delta: str
