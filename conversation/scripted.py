@@ -1,4 +1,4 @@
-"""Stages that follow a script: for tests, load and protocol work. They never stand in for a real one in a claim.
+"""Stages that follow a script: for tests, load and protocol work, never in the place of a real one in a claim.
 
 Each takes its lines in order, one a call (the recogniser: one a segment), says them at the pace the script
 gives, and fails loudly when it is asked for more than the script holds; `script.check()` fails when it was

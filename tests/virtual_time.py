@@ -1,7 +1,7 @@
 """An event loop whose clock moves only when every task is waiting.
 
-Minutes of conversation pass in milliseconds, always in the same order, and a deadlock is an error instead of a
-test that hangs.
+Minutes of conversation pass in milliseconds, always in the same order, and a deadlock is an error instead of
+a test that hangs.
 """
 
 from __future__ import annotations
