@@ -1,0 +1,201 @@
+"""A Piper voice, spoken chunk by chunk inside the sentence, on the CPU.
+
+The front end of the network sees a whole sentence, so the intonation is that of the whole; the decoder is a
+convolution over the front end's frames and is run over a few of them at a time. Between chunks nothing is
+kept but the frames, so streams of several callers take turns on the one model thread.
+
+streaming-vits, which splits the network, has an engine too. It is not used: its constructor insists on a
+phonemizer of its own (a system eSpeak NG or the piper_phonemize package), and it sets more context for a
+chunk than the network can use, and more work for a step than a cancelled call should wait for.
+
+Voices: https://huggingface.co/rhasspy/piper-voices. This module knows no Ray.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conversation.audio import Audio, Samples
+from conversation.errors import ConfigError
+from deployments.model_thread import ModelThread
+from deployments.tts.phonemes import SENTENCE_ENDS, Phonemizer, phoneme_ids, sentences
+from deployments.tts.streaming_graphs import config_file, streaming_graphs, voice_file
+from deployments.weights import locate
+
+CONTEXT_FRAMES = 28
+"""What the decoder is given on either side of a chunk. Its receptive field ends at 44 frames, but beyond 28
+no sample moves by more than 3e-6, a tenth of what a bit of PCM16 is worth (measured on en_US-joe-medium)."""
+
+LONGEST_SENTENCE = 200
+"""Phonemes, about 10 s of speech. The front end's time grows with the square of the length (0.1 s for
+this one, 0.4 s for 500), and neither the first chunk nor another caller can have the thread meanwhile."""
+
+_NOTHING: Samples = np.zeros(0, np.float32)
+
+
+class Piper:
+    """Implements `conversation.stages.Tts`."""
+
+    def __init__(
+        self,
+        *,
+        weights: str = "piper-joe",
+        voices: Mapping[str, str] | None = None,
+        threads: int = 1,
+        chunk_frames: Sequence[int] = (16, 24, 32, 48, 64),
+    ) -> None:
+        """Loads and warms up: 1 s, and 3 s more the first time a voice is used on this machine.
+
+        Args:
+            weights: the default voice: a catalogue name, or the path of a directory that holds one voice.
+            voices: the weights of further voices by the name that clients ask for.
+            threads: of the network. One keeps seven times ahead of playback; a second did not help on two
+                busy cores.
+            chunk_frames: the lengths of the first, second, ... chunk; the last one repeats. Short first, to
+                be heard early; then longer, since each costs twice CONTEXT_FRAMES on top.
+
+        Raises ConfigError when a voice cannot be used.
+        """
+        self._thread = ModelThread("piper")
+        self._phonemizer = Phonemizer()
+        self._chunk_frames = tuple(chunk_frames)
+        self._default = _Voice(locate(weights), threads)
+        self._voices = {name: _Voice(locate(path), threads) for name, path in (voices or {}).items()}
+        for voice in (self._default, *self._voices.values()):
+            for _ in self._steps("Ready to speak, I am.", voice, 1.0):
+                pass
+
+    async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[Audio, None]:
+        """As in `Tts`; the rate is the voice's own. A text of up to LONGEST_TEXT characters is taken.
+
+        Silence is cut to 10 ms before each sentence and to 200 ms after it; 120 ms after an unfinished one.
+        A cancelled call frees the thread at the end of the step under way: a sentence's front end or a chunk.
+        """
+        speaker = self._voices.get(voice, self._default)
+        steps = self._thread.stream(lambda: self._steps(text, speaker, min(max(speed, 0.25), 4.0)))
+        async with contextlib.aclosing(steps):
+            async for samples in steps:
+                if len(samples):
+                    yield Audio(samples, speaker.rate_hz)
+
+    def close(self) -> None:
+        """Ends the thread and the phonemizer's process."""
+        self._thread.close()
+        self._phonemizer.close()
+
+    def _steps(self, text: str, voice: _Voice, speed: float) -> Iterator[Samples]:
+        """One item for every stretch of work after which somebody else may have the thread."""
+        clauses = self._phonemizer.clauses(text, voice.espeak_voice)
+        lengths = itertools.chain(self._chunk_frames, itertools.repeat(self._chunk_frames[-1]))
+        for sentence in sentences(clauses, LONGEST_SENTENCE):
+            latent = voice.latent(sentence, speed)
+            yield _NOTHING
+            trim = SilenceTrim(voice.rate_hz, tail_s=0.2 if sentence[-1] in SENTENCE_ENDS else 0.12)
+            for samples in voice.decode(latent, lengths):
+                yield trim.feed(samples)
+
+
+class _Voice:
+    """The two halves of one voice's network."""
+
+    def __init__(self, directory: Path, threads: int) -> None:
+        import onnxruntime
+
+        file = voice_file(directory)
+        config = json.loads(config_file(file).read_text(encoding="utf-8"))
+        try:
+            self.rate_hz: int = config["audio"]["sample_rate"]
+            self.espeak_voice: str = config["espeak"]["voice"]
+            self._id_map: dict[str, list[int]] = config["phoneme_id_map"]
+            self._noise: float = config["inference"]["noise_scale"]
+            self._length: float = config["inference"]["length_scale"]
+            self._duration_noise: float = config["inference"]["noise_w"]
+        except KeyError as error:
+            raise ConfigError(f"{config_file(file)} is no Piper voice's: it lacks {error}") from error
+        self._graphs = streaming_graphs(file)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        # Waiting threads would spin on cores that other stages need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = ["CPUExecutionProvider"]
+        self._frontend = onnxruntime.InferenceSession(self._graphs.frontend, options, providers)
+        self._decoder = onnxruntime.InferenceSession(self._graphs.decoder, options, providers)
+
+    def latent(self, phonemes: str, speed: float) -> NDArray[np.float32]:
+        """The frames of one sentence, shape (1, channels, frames). They are sampled: no two are the same."""
+        ids = phoneme_ids(phonemes, self._id_map)
+        latent: NDArray[np.float32] = self._frontend.run(
+            [self._graphs.latent],
+            {
+                "input": np.array([ids], np.int64),
+                "input_lengths": np.array([len(ids)], np.int64),
+                "scales": np.array([self._noise, self._length / speed, self._duration_noise], np.float32),
+            },
+        )[0]
+        return latent
+
+    def decode(self, latent: NDArray[np.float32], lengths: Iterator[int]) -> Iterator[Samples]:
+        """The sound of the frames, in chunks of so many frames."""
+        frames, hop = latent.shape[2], self._graphs.hop_samples
+        start = 0
+        while start < frames:
+            end = min(start + next(lengths), frames)
+            first, last = max(start - CONTEXT_FRAMES, 0), min(end + CONTEXT_FRAMES, frames)
+            part = latent[:, :, first:last]
+            sound: Samples = self._decoder.run(
+                None, {self._graphs.latent: part, self._graphs.mask: np.ones_like(part[:, :1])}
+            )[0].reshape(-1)
+            yield sound[(start - first) * hop : (end - first) * hop]
+            start = end
+
+
+class SilenceTrim:
+    """Cuts the silence around a sentence while it streams; the pauses within stay whole.
+
+    Piper puts 50 ms (up to 70) before the first sound of a sentence, which every answer would be late by, and
+    130 to 270 ms after the last.
+    """
+
+    THRESHOLD = 10 ** (-50 / 20)
+    """Of full scale. Below the -45 dBFS from which a sample counts as heard; the voice's own noise before
+    its first sound is below -80 dBFS."""
+    LEAD_S = 0.01
+
+    def __init__(self, rate_hz: int, tail_s: float) -> None:
+        self._lead_samples = round(self.LEAD_S * rate_hz)
+        self._tail_samples = round(tail_s * rate_hz)
+        self._held: Samples = _NOTHING
+        """Silence that only comes out if sound follows it."""
+        self._quiet_samples: int | None = None
+        """Silence at the end of what came out; None before the first sound."""
+
+    def feed(self, samples: Samples) -> Samples:
+        """What of the sound so far can be given out."""
+        loud = np.flatnonzero(np.abs(samples) > self.THRESHOLD)
+        if not len(loud):
+            return self._hold(samples)
+        whole = np.concatenate([self._held, samples])
+        end = len(self._held) + int(loud[-1]) + 1
+        start = 0
+        if self._quiet_samples is None:
+            start = max(len(self._held) + int(loud[0]) - self._lead_samples, 0)
+        self._quiet_samples, self._held = 0, _NOTHING
+        return np.concatenate([whole[start:end], self._hold(whole[end:])])
+
+    def _hold(self, silence: Samples) -> Samples:
+        """Gives out what the tail has room for, and keeps the rest."""
+        if self._quiet_samples is None:
+            self._held = np.concatenate([self._held, silence])[-self._lead_samples :]
+            return _NOTHING
+        room = self._tail_samples - self._quiet_samples
+        self._quiet_samples += min(room, len(silence))
+        self._held = np.concatenate([self._held, silence[room:]])
+        return silence[:room]
