@@ -21,7 +21,8 @@ from deployments.llm.slots import Slot, Slots
 from deployments.weights import locate
 
 AT_ONCE = 2
-"""Replies that interleave. They share one thread: with more, every listener would wait for words."""
+"""Replies that interleave, token by token. They share one thread: with more, every listener would wait for
+words. llama.cpp reads prompts in the order of slots, so one that is being read can hold up another's."""
 
 SPEAKABLE = r"root ::= [^*#`_|<>~\\\n\r\t\[\]{}]+"
 """A grammar (GBNF) of one paragraph without markup: what comes out is spoken, and nobody can hear a list's
@@ -163,7 +164,7 @@ class LlamaCpp:
             self.engine.stream({**request, "messages": prompt}, on_chunk)
 
     def _fit(self, messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-        """Drops the oldest messages until the prompt is short enough; never the system message or the last."""
+        """Drops the oldest messages till the prompt is short enough, never the system message or the last."""
         head = [message for message in messages[:1] if message["role"] == "system" and len(messages) > 1]
         rest = messages[len(head) :]
 
@@ -181,7 +182,7 @@ class LlamaCpp:
         return [*head, *rest[dropped:]]
 
     def close(self) -> None:
-        """Stops the replies under way, which raise StageLost, and frees the model. Blocks for about 0.15 s."""
+        """Stops the replies under way, which raise StageLost, and frees the model. Blocks for 0.2 s or so."""
         self._is_closed = True
         for stop in tuple(self._running):
             stop.set()

@@ -1,0 +1,30 @@
+"""The laptop's language model: the one that LLM_BASE_URL and LLM_MODEL point at, else the built-in one."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from conversation.errors import ConfigError
+from conversation.stages import Llm
+
+
+def choose(**options: Any) -> Llm:
+    """Options are LlamaCpp's; OpenAiCompatible has its own from the environment.
+
+    Raises ConfigError when only one of the two variables is set.
+    """
+    names = ("LLM_BASE_URL", "LLM_MODEL")
+    missing = [name for name in names if not os.environ.get(name)]
+    if len(missing) == 1:
+        [other] = set(names) - set(missing)
+        raise ConfigError(
+            f"{missing[0]} is not set, but {other} is: set both, or neither for the built-in model"
+        )
+    if missing:
+        from deployments.llm.llama_cpp import LlamaCpp
+
+        return LlamaCpp(**options)
+    from deployments.llm.openai_compatible import OpenAiCompatible
+
+    return OpenAiCompatible()
