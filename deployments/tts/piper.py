@@ -13,11 +13,13 @@ Voices: https://huggingface.co/rhasspy/piper-voices. This module knows no Ray.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +27,13 @@ from numpy.typing import NDArray
 from conversation.audio import Audio, Samples
 from conversation.errors import ConfigError
 from deployments.model_thread import ModelThread
+from deployments.onnx import OnnxModel
 from deployments.tts.phonemes import SENTENCE_ENDS, Phonemizer, phoneme_ids, sentences
 from deployments.tts.streaming_graphs import config_file, streaming_graphs, voice_file
 from deployments.weights import locate
+
+if TYPE_CHECKING:
+    from onnxruntime import RunOptions
 
 CONTEXT_FRAMES = 28
 """What the decoder is given on either side of a chunk. Its receptive field ends at 44 frames, but beyond 28
@@ -36,6 +42,9 @@ no sample moves by more than 3e-6, a tenth of what a bit of PCM16 is worth (meas
 LONGEST_SENTENCE = 200
 """Phonemes, about 10 s of speech. The front end's time grows with the square of the length (0.1 s for
 this one, 0.4 s for 500), and neither the first chunk nor another caller can have the thread meanwhile."""
+
+Latent = NDArray[np.float32]
+"""What the front end hands to the decoder, shape (1, channels, frames)."""
 
 _NOTHING: Samples = np.zeros(0, np.float32)
 
@@ -55,7 +64,7 @@ class Piper:
 
         Args:
             weights: the default voice: a catalogue name, or the path of a directory that holds one voice.
-            voices: the weights of further voices by the name that clients ask for.
+            voices: the weights of further voices by the name that clients ask for, all of one rate.
             threads: of the network. One keeps seven times ahead of playback; a second did not help on two
                 busy cores.
             chunk_frames: the lengths of the first, second, ... chunk; the last one repeats. Short first, to
@@ -63,42 +72,54 @@ class Piper:
 
         Raises ConfigError when a voice cannot be used.
         """
+        from onnxruntime import RunOptions
+
         self._thread = ModelThread("piper")
         self._phonemizer = Phonemizer()
         self._chunk_frames = tuple(chunk_frames)
         self._default = _Voice(locate(weights), threads)
         self._voices = {name: _Voice(locate(path), threads) for name, path in (voices or {}).items()}
+        if rates := {voice.rate_hz for voice in self._voices.values()} - {self._default.rate_hz}:
+            raise ConfigError(
+                f"tts voices: all must have one rate; {self._default.rate_hz} Hz here, {rates} there"
+            )
         for voice in (self._default, *self._voices.values()):
-            for _ in self._steps("Ready to speak, I am.", voice, 1.0):
+            for _ in self._steps("Ready to speak, I am.", voice, 1.0, RunOptions()):
                 pass
 
     async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[Audio, None]:
         """As in `Tts`; the rate is the voice's own. A text of up to LONGEST_TEXT characters is taken.
 
         Silence is cut to 10 ms before each sentence and to 200 ms after it; 120 ms after an unfinished one.
-        A cancelled call frees the thread at the end of the step under way: a sentence's front end or a chunk.
+        Cancelled, it gives the thread back within one operator of the network.
         """
+        from onnxruntime import RunOptions
+
         speaker = self._voices.get(voice, self._default)
-        steps = self._thread.stream(lambda: self._steps(text, speaker, min(max(speed, 0.25), 4.0)))
-        async with contextlib.aclosing(steps):
-            async for samples in steps:
-                if len(samples):
-                    yield Audio(samples, speaker.rate_hz)
+        options = RunOptions()
+        work = partial(self._steps, text, speaker, min(max(speed, 0.25), 4.0), options)
+        try:
+            async with aclosing(self._thread.stream(work)) as steps:
+                async for samples in steps:
+                    if len(samples):
+                        yield Audio(samples, speaker.rate_hz)
+        finally:
+            options.terminate = True  # the run under way, if any, ends at its next operator
 
     def close(self) -> None:
         """Ends the thread and the phonemizer's process."""
         self._thread.close()
         self._phonemizer.close()
 
-    def _steps(self, text: str, voice: _Voice, speed: float) -> Iterator[Samples]:
+    def _steps(self, text: str, voice: _Voice, speed: float, options: RunOptions) -> Iterator[Samples]:
         """One item for every stretch of work after which somebody else may have the thread."""
         clauses = self._phonemizer.clauses(text, voice.espeak_voice)
         lengths = itertools.chain(self._chunk_frames, itertools.repeat(self._chunk_frames[-1]))
         for sentence in sentences(clauses, LONGEST_SENTENCE):
-            latent = voice.latent(sentence, speed)
+            latent = voice.latent(sentence, speed, options)
             yield _NOTHING
             trim = SilenceTrim(voice.rate_hz, tail_s=0.2 if sentence[-1] in SENTENCE_ENDS else 0.12)
-            for samples in voice.decode(latent, lengths):
+            for samples in voice.decode(latent, lengths, options):
                 yield trim.feed(samples)
 
 
@@ -106,8 +127,6 @@ class _Voice:
     """The two halves of one voice's network."""
 
     def __init__(self, directory: Path, threads: int) -> None:
-        import onnxruntime
-
         file = voice_file(directory)
         config = json.loads(config_file(file).read_text(encoding="utf-8"))
         try:
@@ -120,29 +139,22 @@ class _Voice:
         except KeyError as error:
             raise ConfigError(f"{config_file(file)} is no Piper voice's: it lacks {error}") from error
         self._graphs = streaming_graphs(file)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # Waiting threads would spin on cores that other stages need.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers = ["CPUExecutionProvider"]
-        self._frontend = onnxruntime.InferenceSession(self._graphs.frontend, options, providers)
-        self._decoder = onnxruntime.InferenceSession(self._graphs.decoder, options, providers)
+        self._frontend = OnnxModel(self._graphs.frontend, stage="tts", threads=threads)
+        self._decoder = OnnxModel(self._graphs.decoder, stage="tts", threads=threads)
 
-    def latent(self, phonemes: str, speed: float) -> NDArray[np.float32]:
-        """The frames of one sentence, shape (1, channels, frames). They are sampled: no two are the same."""
+    def latent(self, phonemes: str, speed: float, options: RunOptions | None = None) -> Latent:
+        """The frames of one sentence. They are sampled: no two calls give the same."""
         ids = phoneme_ids(phonemes, self._id_map)
-        latent: NDArray[np.float32] = self._frontend.run(
-            [self._graphs.latent],
-            {
-                "input": np.array([ids], np.int64),
-                "input_lengths": np.array([len(ids)], np.int64),
-                "scales": np.array([self._noise, self._length / speed, self._duration_noise], np.float32),
-            },
-        )[0]
-        return latent
+        inputs: dict[str, NDArray[Any]] = {
+            "input": np.array([ids], np.int64),
+            "input_lengths": np.array([len(ids)], np.int64),
+            "scales": np.array([self._noise, self._length / speed, self._duration_noise], np.float32),
+        }
+        return self._frontend.run(inputs, [self._graphs.latent], options)[0]
 
-    def decode(self, latent: NDArray[np.float32], lengths: Iterator[int]) -> Iterator[Samples]:
+    def decode(
+        self, latent: Latent, lengths: Iterator[int], options: RunOptions | None = None
+    ) -> Iterator[Samples]:
         """The sound of the frames, in chunks of so many frames."""
         frames, hop = latent.shape[2], self._graphs.hop_samples
         start = 0
@@ -150,9 +162,9 @@ class _Voice:
             end = min(start + next(lengths), frames)
             first, last = max(start - CONTEXT_FRAMES, 0), min(end + CONTEXT_FRAMES, frames)
             part = latent[:, :, first:last]
-            sound: Samples = self._decoder.run(
-                None, {self._graphs.latent: part, self._graphs.mask: np.ones_like(part[:, :1])}
-            )[0].reshape(-1)
+            mask = np.ones_like(part[:, :1])
+            inputs = {self._graphs.latent: part, self._graphs.mask: mask}
+            sound = self._decoder.run(inputs, options=options)[0].reshape(-1)
             yield sound[(start - first) * hop : (end - first) * hop]
             start = end
 
