@@ -1,0 +1,172 @@
+"""What a client can say: one strict type an event.
+
+`input_audio_buffer.append` is the exception: it comes 25 to 50 times a second, so realtime/parse.py reads it
+by hand and uses its shape here only to explain what is wrong with one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
+
+from conversation.settings import ResponseRequest
+from realtime.items import WireItem
+from realtime.shapes import (
+    MAX_OUTPUT_TOKENS,
+    AudioFormat,
+    Id,
+    MaxOutputTokens,
+    Name,
+    OutputModalities,
+    Prompt,
+    Reasoning,
+    Text,
+    ToolChoice,
+    Tools,
+    Voice,
+    voice_name,
+)
+from realtime.validation import Wire, unsupported
+
+
+class _ClientEvent(Wire):
+    event_id: Annotated[str, Field(max_length=512)] | None = None
+
+
+class SessionUpdate(_ClientEvent):
+    type: Literal["session.update"]
+    session: dict[str, Any]
+    """Checked by realtime/session_object.py, once it is merged into the session in force."""
+
+
+class InputAudioBufferAppend(_ClientEvent):
+    type: Literal["input_audio_buffer.append"]
+    audio: str
+
+
+class InputAudioBufferCommit(_ClientEvent):
+    type: Literal["input_audio_buffer.commit"]
+
+
+class InputAudioBufferClear(_ClientEvent):
+    type: Literal["input_audio_buffer.clear"]
+
+
+class ConversationItemCreate(_ClientEvent):
+    type: Literal["conversation.item.create"]
+    item: WireItem
+    previous_item_id: str | None = None
+    """None or empty: after the last item; "root": before the first."""
+
+
+class ConversationItemRetrieve(_ClientEvent):
+    type: Literal["conversation.item.retrieve"]
+    item_id: Id
+
+
+class ConversationItemTruncate(_ClientEvent):
+    type: Literal["conversation.item.truncate"]
+    item_id: Id
+    content_index: Annotated[int, Field(ge=0)]
+    audio_end_ms: Annotated[float, Field(ge=0)]
+    """Whole by the protocol; a client that divides its sample count is understood all the same, because an
+    error in answer to a truncate ends some clients."""
+
+
+class ConversationItemDelete(_ClientEvent):
+    type: Literal["conversation.item.delete"]
+    item_id: Id
+
+
+class ResponseAudioOutput(Wire):
+    format: AudioFormat = AudioFormat()
+    voice: Voice | None = None
+
+
+class ResponseAudio(Wire):
+    output: ResponseAudioOutput = ResponseAudioOutput()
+
+
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+]
+
+
+class ResponseParams(Wire):
+    """What is not given is as the session has it."""
+
+    instructions: Text | None = None
+    output_modalities: OutputModalities | None = None
+    audio: ResponseAudio = ResponseAudio()
+    max_output_tokens: MaxOutputTokens | None = None
+    metadata: Metadata | None = None
+    tools: Tools | None = None
+    tool_choice: ToolChoice | None = None
+    conversation: Annotated[
+        Name | None,
+        unsupported(
+            "Responses out of band are not supported yet: leave 'conversation' out or set it to 'auto'.",
+            lambda value: value == "none",
+        ),
+    ] = None
+    input: Annotated[
+        list[Any] | None,
+        unsupported(
+            "A response's own input is not supported yet: create conversation items instead.",
+            lambda value: value is not None,
+        ),
+    ] = None
+    prompt: Prompt | None = None
+    reasoning: Reasoning | None = None
+    parallel_tool_calls: bool | None = None
+
+    def request(self) -> ResponseRequest:
+        """Empty instructions are those of the session; "inf" is the largest number there is."""
+        tokens, voice = self.max_output_tokens, self.audio.output.voice
+        return ResponseRequest(
+            instructions=self.instructions or None,
+            modality=self.output_modalities[0] if self.output_modalities else None,
+            voice=None if voice is None else voice_name(voice),
+            max_output_tokens=MAX_OUTPUT_TOKENS if tokens == "inf" else tokens,
+            metadata=self.metadata,
+        )
+
+
+class ResponseCreate(_ClientEvent):
+    type: Literal["response.create"]
+    response: ResponseParams = ResponseParams()
+
+
+class ResponseCancel(_ClientEvent):
+    type: Literal["response.cancel"]
+    response_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """`input_audio_buffer.append`, decoded: 16-bit little-endian mono PCM at 24 kHz, any number of bytes."""
+
+    pcm: bytes
+
+
+TypedEvent = (
+    SessionUpdate
+    | InputAudioBufferCommit
+    | InputAudioBufferClear
+    | ConversationItemCreate
+    | ConversationItemRetrieve
+    | ConversationItemTruncate
+    | ConversationItemDelete
+    | ResponseCreate
+    | ResponseCancel
+)
+
+ClientEvent = Append | TypedEvent
+
+CLIENT_EVENT_TYPES: tuple[str, ...] = tuple(
+    get_args(shape.model_fields["type"].annotation)[0]
+    for shape in (InputAudioBufferAppend, *get_args(TypedEvent))
+)
+"""All that is understood."""

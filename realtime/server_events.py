@@ -1,0 +1,315 @@
+"""What a client is told: events of a conversation as events of the protocol.
+
+One event of the conversation may be several on the wire. The order within them, and every name, is that of
+the recorded hosted service; a test validates each one against the types of the official SDK.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import singledispatchmethod
+from typing import Any, Literal
+
+from conversation.audio import to_pcm16
+from conversation.errors import ClientError
+from conversation.events import (
+    Event,
+    InputCleared,
+    InputCommitted,
+    ItemAdded,
+    ItemDeleted,
+    ItemTruncated,
+    OutputAudio,
+    OutputDone,
+    OutputStarted,
+    OutputText,
+    Response,
+    ResponseDone,
+    ResponseStarted,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptionCompleted,
+    TranscriptionDelta,
+    TranscriptionFailed,
+    TurnTimed,
+)
+from conversation.items import Item, new_id
+from conversation.stages import Usage
+from realtime.items import to_wire
+from realtime.session_object import SessionObject
+from realtime.shapes import WIRE_HZ
+
+EventType = Literal[
+    "session.created",
+    "session.updated",
+    "error",
+    "input_audio_buffer.speech_started",
+    "input_audio_buffer.speech_stopped",
+    "input_audio_buffer.committed",
+    "input_audio_buffer.cleared",
+    "conversation.item.added",
+    "conversation.item.done",
+    "conversation.item.retrieved",
+    "conversation.item.truncated",
+    "conversation.item.deleted",
+    "conversation.item.input_audio_transcription.delta",
+    "conversation.item.input_audio_transcription.completed",
+    "conversation.item.input_audio_transcription.failed",
+    "response.created",
+    "response.output_item.added",
+    "response.content_part.added",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.output_audio_transcript.delta",
+    "response.output_audio_transcript.done",
+    "response.output_audio.delta",
+    "response.output_audio.done",
+    "response.content_part.done",
+    "response.output_item.done",
+    "response.done",
+    "antiphon.turn.timing",
+]
+"""All that is ever sent."""
+
+Fields = dict[str, Any]
+Told = Iterable[tuple[EventType, Fields]]
+
+
+class ServerEvents:
+    """Writes one session's events, as JSON texts, each with an id of its own.
+
+    Args:
+        extensions: whether the client asked for events that only this server has (`antiphon.*`).
+    """
+
+    def __init__(self, *, extensions: bool) -> None:
+        self._extensions = extensions
+        self._conversation_id = new_id("conv")
+        self._id_prefix = f"event_{secrets.token_hex(6)}"
+        self._written = 0
+        self._spoken: set[str] = set()
+        """Responses in progress whose output is speech."""
+
+    def of(self, event: Event) -> list[str]:
+        return [self._text(kind, fields) for kind, fields in self._told(event)]
+
+    def session_created(self, session: SessionObject) -> str:
+        return self._text("session.created", {"session": session.on_the_wire()})
+
+    def session_updated(self, session: SessionObject) -> str:
+        return self._text("session.updated", {"session": session.on_the_wire()})
+
+    def item_retrieved(self, item: Item) -> str:
+        return self._text("conversation.item.retrieved", {"item": to_wire(item)})
+
+    def error(self, error: ClientError, event_id: str | None) -> str:
+        """`event_id` is that of the client's event, not of this one."""
+        return self._text(
+            "error",
+            {
+                "error": {
+                    "type": "invalid_request_error",
+                    "code": error.code,
+                    "message": error.message,
+                    "param": error.param,
+                    "event_id": event_id,
+                }
+            },
+        )
+
+    def _text(self, kind: EventType, fields: Fields) -> str:
+        # Escaped to ASCII: a lone surrogate that a client sent inside free JSON still makes a valid frame.
+        self._written += 1
+        return json.dumps({"type": kind, "event_id": f"{self._id_prefix}{self._written:06d}", **fields})
+
+    @singledispatchmethod
+    def _told(self, event: Event) -> Told:
+        raise TypeError(f"no such event: {event!r}")
+
+    # --- the user's side
+
+    @_told.register
+    def _(self, event: SpeechStarted) -> Told:
+        fields = {"item_id": event.item_id, "audio_start_ms": event.audio_start_ms}
+        yield "input_audio_buffer.speech_started", fields
+
+    @_told.register
+    def _(self, event: SpeechStopped) -> Told:
+        fields = {"item_id": event.item_id, "audio_end_ms": event.audio_end_ms}
+        yield "input_audio_buffer.speech_stopped", fields
+
+    @_told.register
+    def _(self, event: InputCommitted) -> Told:
+        fields = {"item_id": event.item_id, "previous_item_id": event.previous_item_id}
+        yield "input_audio_buffer.committed", fields
+
+    @_told.register
+    def _(self, event: InputCleared) -> Told:
+        yield "input_audio_buffer.cleared", {}
+
+    @_told.register
+    def _(self, event: TranscriptionDelta) -> Told:
+        fields = {"item_id": event.item_id, "content_index": 0, "delta": event.delta}
+        yield "conversation.item.input_audio_transcription.delta", fields
+
+    @_told.register
+    def _(self, event: TranscriptionCompleted) -> Told:
+        yield (
+            "conversation.item.input_audio_transcription.completed",
+            {
+                "item_id": event.item_id,
+                "content_index": 0,
+                "transcript": event.transcript,
+                "usage": {"type": "duration", "seconds": event.duration_s},
+            },
+        )
+
+    @_told.register
+    def _(self, event: TranscriptionFailed) -> Told:
+        error = {"type": "server_error", "code": "transcription_failed", "message": event.message}
+        fields = {"item_id": event.item_id, "content_index": 0, "error": error}
+        yield "conversation.item.input_audio_transcription.failed", fields
+
+    # --- the history
+
+    @_told.register
+    def _(self, event: ItemAdded) -> Told:
+        fields = {"previous_item_id": event.previous_item_id, "item": to_wire(event.item)}
+        yield "conversation.item.added", fields
+        yield "conversation.item.done", fields
+
+    @_told.register
+    def _(self, event: ItemTruncated) -> Told:
+        fields = {"item_id": event.item_id, "content_index": 0, "audio_end_ms": event.audio_end_ms}
+        yield "conversation.item.truncated", fields
+
+    @_told.register
+    def _(self, event: ItemDeleted) -> Told:
+        yield "conversation.item.deleted", {"item_id": event.item_id}
+
+    # --- the agent's side
+
+    @_told.register
+    def _(self, event: ResponseStarted) -> Told:
+        if event.response.modality == "audio":
+            self._spoken.add(event.response.id)
+        yield "response.created", {"response": self._response(event.response)}
+
+    @_told.register
+    def _(self, event: OutputStarted) -> Told:
+        item = to_wire(event.item)
+        in_response = {"response_id": event.response_id, "output_index": event.output_index}
+        yield "response.output_item.added", {**in_response, "item": item}
+        yield "conversation.item.added", {"previous_item_id": event.previous_item_id, "item": item}
+        part = self._part(event.response_id, "")
+        yield "response.content_part.added", {**_place(event, event.item.id), "part": part}
+
+    @_told.register
+    def _(self, event: OutputText) -> Told:
+        kind: EventType = (
+            "response.output_audio_transcript.delta"
+            if event.modality == "audio"
+            else "response.output_text.delta"
+        )
+        yield kind, {**_place(event, event.item_id), "delta": event.delta}
+
+    @_told.register
+    def _(self, event: OutputAudio) -> Told:
+        delta = base64.b64encode(to_pcm16(event.audio)).decode("ascii")
+        yield "response.output_audio.delta", {**_place(event, event.item_id), "delta": delta}
+
+    @_told.register
+    def _(self, event: OutputDone) -> Told:
+        item, place, text = to_wire(event.item), _place(event, event.item.id), event.item.text
+        if event.response_id in self._spoken:
+            yield "response.output_audio.done", place
+            yield "response.output_audio_transcript.done", {**place, "transcript": text}
+        else:
+            yield "response.output_text.done", {**place, "text": text}
+        yield "response.content_part.done", {**place, "part": self._part(event.response_id, text)}
+        yield "conversation.item.done", {"previous_item_id": event.previous_item_id, "item": item}
+        in_response = {"response_id": event.response_id, "output_index": event.output_index}
+        yield "response.output_item.done", {**in_response, "item": item}
+
+    @_told.register
+    def _(self, event: ResponseDone) -> Told:
+        self._spoken.discard(event.response.id)
+        yield "response.done", {"response": self._response(event.response)}
+
+    @_told.register
+    def _(self, event: TurnTimed) -> Told:
+        if self._extensions:
+            fields = {"response_id": event.response_id, "timing": asdict(event.timing)}
+            yield "antiphon.turn.timing", fields
+
+    def _part(self, response_id: str, text: str) -> Fields:
+        """A part as `response.content_part.*` names it, which is not as items do."""
+        if response_id in self._spoken:
+            return {"type": "audio", "transcript": text}
+        return {"type": "text", "text": text}
+
+    def _response(self, response: Response) -> Fields:
+        return {
+            "object": "realtime.response",
+            "id": response.id,
+            "status": response.status,
+            "status_details": _status_details(response),
+            "output": [to_wire(item) for item in response.output],
+            "conversation_id": self._conversation_id,
+            "output_modalities": [response.modality],
+            "max_output_tokens": response.max_output_tokens or "inf",
+            "audio": {"output": {"format": {"type": "audio/pcm", "rate": WIRE_HZ}, "voice": response.voice}},
+            "usage": None if response.status == "in_progress" else _usage(response.usage),
+            "metadata": None if response.metadata is None else dict(response.metadata),
+        }
+
+
+def _place(event: OutputStarted | OutputText | OutputAudio | OutputDone, item_id: str) -> Fields:
+    return {
+        "response_id": event.response_id,
+        "item_id": item_id,
+        "output_index": event.output_index,
+        "content_index": 0,
+    }
+
+
+def _status_details(response: Response) -> Fields | None:
+    if response.status == "failed":
+        failure = response.failure
+        code, message = (
+            (failure.code, failure.message) if failure else ("server_error", "The response failed.")
+        )
+        return {"type": "failed", "error": {"type": "server_error", "code": code, "message": message}}
+    if response.status in ("cancelled", "incomplete"):
+        reason = {"reason": response.reason} if response.reason else {}
+        return {"type": response.status, **reason}
+    return None
+
+
+def _usage(usage: Usage | None) -> Fields:
+    """Tokens of the language model. Speech is recognised and synthesised outside it, so all of them are text.
+
+    A response that ended before the model counted says zero: clients read these fields of every response.
+    """
+    tokens = usage or Usage(0, 0)
+    return {
+        "total_tokens": tokens.input_tokens + tokens.output_tokens,
+        "input_tokens": tokens.input_tokens,
+        "output_tokens": tokens.output_tokens,
+        "input_token_details": {
+            "text_tokens": tokens.input_tokens,
+            "audio_tokens": 0,
+            "image_tokens": 0,
+            "cached_tokens": tokens.cached_tokens,
+            "cached_tokens_details": {
+                "text_tokens": tokens.cached_tokens,
+                "audio_tokens": 0,
+                "image_tokens": 0,
+            },
+        },
+        "output_token_details": {"text_tokens": tokens.output_tokens, "audio_tokens": 0},
+    }

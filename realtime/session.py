@@ -1,0 +1,249 @@
+"""One client at one socket, from `session.created` to the hang-up.
+
+Three things run side by side and end together: the conversation, a reader that obeys the client's events
+strictly in the order of their arrival, and a writer that sends what the conversation tells. Here is the only
+place where a fault of any kind is caught: it costs one session, and a log line with its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import singledispatchmethod
+from typing import NoReturn, Protocol
+
+from conversation.audio import HEARING_HZ, Audio, Resampler, from_pcm16, silence
+from conversation.conversation import Conversation
+from conversation.errors import ClientError
+from conversation.events import Event, OutputAudio
+from conversation.items import new_id
+from conversation.settings import Settings, Tuning
+from conversation.stages import Stages
+from realtime import client_events as asked
+from realtime.items import from_wire
+from realtime.outbox import ClientTooSlow, Outbox
+from realtime.parse import decode, event_id, typed
+from realtime.server_events import ServerEvents
+from realtime.session_object import new_session
+from realtime.shapes import WIRE_HZ
+
+log = logging.getLogger(__name__)
+
+OUTBOX_CHARS = 16_000_000
+"""What may wait for a client that does not read: over four minutes of speech, and it is sent no faster than
+it is spoken."""
+
+SEND_S = 30.0
+"""For one text: a client that takes nothing for so long is gone, whatever its socket says."""
+
+CLOSE_S = 2.0
+"""For the closing handshake."""
+
+_PIECE_BYTES = WIRE_HZ * 2
+"""A long append is heard second by second, so that resampling it never holds the event loop."""
+
+
+class Hangup(Exception):
+    """The client is gone."""
+
+
+class Socket(Protocol):
+    """What a session needs of a WebSocket."""
+
+    async def receive(self) -> str | bytes:
+        """The next message; raises Hangup when the client is gone."""
+
+    async def send(self, text: str) -> None:
+        """Waits while the client is slow to read; raises Hangup when it is gone."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """May be called when the client is gone."""
+
+
+async def converse(
+    socket: Socket, stages: Stages, *, model: str, defaults: Settings, tuning: Tuning, extensions: bool
+) -> None:
+    """Serves one client until it hangs up.
+
+    Args:
+        model: the name the client connected with; echoed, never checked here.
+        defaults: what the session is set to until the client says otherwise.
+        extensions: also send `antiphon.*` events.
+
+    Nothing a client does raises. When it returns, no task of the session is left. Cancelled (the server is
+    going down), it closes with 1012, upon which clients reconnect, and raises CancelledError.
+    """
+    session = _Session(socket, stages, model, defaults, tuning, extensions)
+    try:
+        closing = await session.run()
+    except asyncio.CancelledError:
+        await _close(socket, 1012, "The server is restarting.")
+        raise
+    if closing is not None:
+        await _close(socket, *closing)
+
+
+class _Session:
+    """The wiring: what the client asks goes to the conversation, what that tells goes to the outbox."""
+
+    def __init__(
+        self,
+        socket: Socket,
+        stages: Stages,
+        model: str,
+        defaults: Settings,
+        tuning: Tuning,
+        extensions: bool,
+    ) -> None:
+        self._socket = socket
+        self._object = new_session(new_id("sess"), model, defaults)
+        self._events = ServerEvents(extensions=extensions)
+        self._outbox = Outbox(OUTBOX_CHARS)
+        self._input = _Input()
+        self._has_spoken = False
+        self._conversation = Conversation(
+            stages, defaults, tuning, self._tell, session_id=self._object.id, output_hz=WIRE_HZ
+        )
+
+    async def run(self) -> tuple[int, str] | None:
+        """The close code and its reason, or None when the client hung up."""
+        closing: tuple[int, str] | None = None
+        self._outbox.put(self._events.session_created(self._object))
+        try:
+            async with asyncio.TaskGroup() as together:
+                together.create_task(self._conversation.run())
+                together.create_task(self._outbox.overflow())
+                together.create_task(self._write())
+                together.create_task(self._read())
+        except* Hangup:
+            log.debug("%s: the client hung up", self._object.id)
+        except* ClientTooSlow as slow:
+            log.warning("%s: %s", self._object.id, slow.exceptions[0])
+            closing = 1008, "The client does not read what it is sent."
+        except* Exception:
+            log.exception("%s: the session failed", self._object.id)
+            closing = 1011, "The server had an internal error."
+        return closing
+
+    async def _write(self) -> NoReturn:
+        while True:
+            text = await self._outbox.next()
+            try:
+                async with asyncio.timeout(SEND_S):
+                    await self._socket.send(text)
+            except TimeoutError:
+                raise ClientTooSlow(f"nothing was read for {SEND_S:.0f} s") from None
+
+    async def _read(self) -> NoReturn:
+        while True:
+            await self._answer(await self._socket.receive())
+            if not self._outbox.empty():
+                # A burst of events must not keep the writer from sending what they cause.
+                await asyncio.sleep(0)
+
+    async def _answer(self, frame: str | bytes) -> None:
+        with self._errors_told(None):
+            event = decode(frame)
+            with self._errors_told(event_id(event)):
+                await self._obey(typed(event))
+
+    @contextmanager
+    def _errors_told(self, of_event: str | None) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            self._outbox.put(self._events.error(error, of_event))
+
+    def _tell(self, event: Event) -> None:
+        self._has_spoken = self._has_spoken or isinstance(event, OutputAudio)
+        for text in self._events.of(event):
+            self._outbox.put(text)
+
+    async def _hear(self, audio: Audio) -> None:
+        if len(audio):
+            await self._conversation.hear(audio)
+
+    # --- one method for each thing a client can ask
+
+    @singledispatchmethod
+    async def _obey(self, event: asked.ClientEvent) -> None:
+        raise TypeError(f"no such event: {event!r}")
+
+    @_obey.register
+    async def _(self, event: asked.Append) -> None:
+        for piece in self._input.pieces(event.pcm):
+            await self._hear(piece)
+            if len(event.pcm) > _PIECE_BYTES:
+                await asyncio.sleep(0)
+
+    @_obey.register
+    async def _(self, event: asked.InputAudioBufferCommit) -> None:
+        await self._hear(self._input.end())
+        self._conversation.commit()
+
+    @_obey.register
+    async def _(self, event: asked.InputAudioBufferClear) -> None:
+        self._input.end()
+        self._conversation.clear_input()
+
+    @_obey.register
+    async def _(self, event: asked.SessionUpdate) -> None:
+        changed = self._object.updated(event.session, voice_locked=self._has_spoken)
+        self._conversation.configure(changed.settings())
+        self._object = changed
+        self._outbox.put(self._events.session_updated(changed))
+
+    @_obey.register
+    async def _(self, event: asked.ConversationItemCreate) -> None:
+        self._conversation.add_item(from_wire(event.item), event.previous_item_id or None)
+
+    @_obey.register
+    async def _(self, event: asked.ConversationItemRetrieve) -> None:
+        self._outbox.put(self._events.item_retrieved(self._conversation.item(event.item_id)))
+
+    @_obey.register
+    async def _(self, event: asked.ConversationItemTruncate) -> None:
+        self._conversation.truncate_item(event.item_id, int(event.audio_end_ms))
+
+    @_obey.register
+    async def _(self, event: asked.ConversationItemDelete) -> None:
+        self._conversation.delete_item(event.item_id)
+
+    @_obey.register
+    async def _(self, event: asked.ResponseCreate) -> None:
+        self._conversation.respond(event.response.request())
+
+    @_obey.register
+    async def _(self, event: asked.ResponseCancel) -> None:
+        self._conversation.cancel_response(event.response_id)
+
+
+class _Input:
+    """The client's audio as the ears want it: whole samples at 16 kHz, without seams between appends."""
+
+    def __init__(self) -> None:
+        self._half_sample = b""
+        self._resampler = Resampler(WIRE_HZ, HEARING_HZ)
+
+    def pieces(self, pcm: bytes) -> Iterator[Audio]:
+        """An odd byte is kept: the next append brings the other half of its sample."""
+        if self._half_sample or len(pcm) % 2:
+            pcm = self._half_sample + pcm
+            whole = len(pcm) // 2 * 2
+            pcm, self._half_sample = pcm[:whole], pcm[whole:]
+        for start in range(0, len(pcm), _PIECE_BYTES):
+            yield self._resampler.feed(from_pcm16(pcm[start : start + _PIECE_BYTES], WIRE_HZ))
+
+    def end(self) -> Audio:
+        """What the resampler still holds; the next audio starts anew."""
+        rest = self._resampler.feed(silence(0, WIRE_HZ), last=True)
+        self._half_sample, self._resampler = b"", Resampler(WIRE_HZ, HEARING_HZ)
+        return rest
+
+
+async def _close(socket: Socket, code: int, reason: str) -> None:
+    with suppress(Hangup, TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await socket.close(code, reason)

@@ -1,0 +1,143 @@
+"""One client's session: what it has set, how it may change it, and what that means to the conversation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
+
+from pydantic import TypeAdapter
+
+from conversation.errors import ClientError
+from conversation.settings import Settings, TurnDetection
+from realtime.session_shape import AudioInput, AudioOutput, ServerVad, Session, SessionAudio, Transcription
+from realtime.shapes import voice_name
+from realtime.validation import Wire, checked, null_is_not_given
+
+_SESSION = TypeAdapter(Session)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionObject:
+    """The effective session.
+
+    Attributes:
+        id: as the client sees it.
+        defaults: the operator's; what the client has not set stands as it is there.
+        shape: every field as it is now in force.
+    """
+
+    id: str
+    defaults: Settings
+    shape: Session
+
+    def updated(self, given: dict[str, Any], *, voice_locked: bool) -> SessionObject:
+        """The session after a `session.update`: only what is in `given` changes.
+
+        Nested objects merge field by field, lists are replaced. An object of another `type` than the one in
+        force (`turn_detection`) is completed from the defaults.
+
+        Raises:
+            ClientError: the update is to be discarded whole; `param` names the field.
+        """
+        if given.get("type") is None:
+            raise ClientError(
+                "missing_required_parameter", "Missing required parameter: 'session.type'.", "session.type"
+            )
+        merged = _merged(self.shape, given)
+        _complete_turn_detection(merged, self.defaults)
+        shape = checked(_SESSION, merged, at="session")
+        voice_before, voice_after = self.shape.audio.output.voice, shape.audio.output.voice
+        if voice_locked and voice_name(voice_after) != voice_name(voice_before):
+            raise ClientError(
+                "cannot_update_voice",
+                "Cannot update a conversation's voice if assistant audio is present.",
+                "session.audio.output.voice",
+            )
+        # A client that names another model than its connection is told the true one, not refused: SDKs fill
+        # the field from a setting of their own. Empty instructions are those of the server.
+        shape = shape.model_copy(
+            update={
+                "model": self.shape.model,
+                "instructions": shape.instructions or self.defaults.instructions,
+            }
+        )
+        return replace(self, shape=shape)
+
+    def settings(self) -> Settings:
+        shape = self.shape
+        tokens = shape.max_output_tokens
+        return Settings(
+            instructions=shape.instructions,
+            modality=shape.output_modalities[0],
+            voice=voice_name(shape.audio.output.voice),
+            speed=shape.audio.output.speed,
+            turn_detection=self._turn_detection(),
+            transcribe=shape.audio.input.transcription is not None,
+            max_output_tokens=None if tokens == "inf" else tokens,
+        )
+
+    def on_the_wire(self) -> dict[str, Any]:
+        return {"object": "realtime.session", "id": self.id, **self.shape.model_dump()}
+
+    def _turn_detection(self) -> TurnDetection | None:
+        shape = self.shape.audio.input.turn_detection
+        if shape is None:
+            return None
+        if isinstance(shape, ServerVad):
+            return TurnDetection(**shape.model_dump(exclude={"type", "idle_timeout_ms"}))
+        # Until a model judges whether a turn is over, semantic_vad waits as the server's own VAD does.
+        timing = self.defaults.turn_detection or TurnDetection()
+        return timing.model_copy(
+            update={
+                "create_response": shape.create_response,
+                "interrupt_response": shape.interrupt_response,
+            }
+        )
+
+
+def new_session(session_id: str, model: str, defaults: Settings) -> SessionObject:
+    """The session of a client that has set nothing yet."""
+    vad = defaults.turn_detection
+    shape = Session(
+        type="realtime",
+        model=model,
+        output_modalities=[defaults.modality],
+        instructions=defaults.instructions,
+        max_output_tokens=defaults.max_output_tokens or "inf",
+        audio=SessionAudio(
+            input=AudioInput(
+                transcription=Transcription() if defaults.transcribe else None,
+                turn_detection=ServerVad(**vad.model_dump()) if vad else None,
+            ),
+            output=AudioOutput(voice=defaults.voice, speed=defaults.speed),
+        ),
+    )
+    return SessionObject(session_id, defaults, shape)
+
+
+def _merged(current: Wire, given: dict[str, Any]) -> dict[str, Any]:
+    merged = current.model_dump()
+    for name, value in given.items():
+        if null_is_not_given(type(current), name, value):
+            continue
+        before = getattr(current, name, None) if name in type(current).model_fields else None
+        merged[name] = _merged(before, value) if _goes_into(before, value) else value
+    return merged
+
+
+def _goes_into(before: Any, value: Any) -> TypeGuard[Wire]:
+    """Whether an update changes fields of the object in force, instead of taking its place."""
+    if not (isinstance(before, Wire) and isinstance(value, dict)):
+        return False
+    return value.get("type") in (None, getattr(before, "type", None))
+
+
+def _complete_turn_detection(merged: dict[str, Any], defaults: Settings) -> None:
+    """Server VAD that was not in force takes what it is not given from the operator's defaults."""
+    audio = merged["audio"]
+    hearing = audio.get("input") if isinstance(audio, dict) else None
+    vad = hearing.get("turn_detection") if isinstance(hearing, dict) else None
+    if isinstance(hearing, dict) and isinstance(vad, dict) and vad.get("type") == "server_vad":
+        known = ServerVad.model_fields
+        given = {name: value for name, value in vad.items() if value is not None or name not in known}
+        hearing["turn_detection"] = {**(defaults.turn_detection or TurnDetection()).model_dump(), **given}

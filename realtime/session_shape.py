@@ -1,0 +1,130 @@
+"""The session object as the protocol writes it: every field, its limits and its default.
+
+Fields that are accepted and echoed without effect are here because stock clients send them
+(docs/protocol.md lists them); a value that would silently do nothing where a user would miss it is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from realtime.shapes import (
+    AudioFormat,
+    MaxOutputTokens,
+    Name,
+    OutputModalities,
+    Prompt,
+    Reasoning,
+    Text,
+    ToolChoice,
+    Tools,
+    Voice,
+)
+from realtime.validation import Wire, text_or_object, unsupported
+
+_MAX_PADDING_MS = 10_000
+_MAX_SILENCE_MS = 60_000
+"""Ours, so that a session keeps a bounded stretch of sound: the protocol names no limits."""
+
+
+class ServerVad(Wire):
+    type: Literal["server_vad"] = "server_vad"
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    prefix_padding_ms: Annotated[int, Field(ge=0, le=_MAX_PADDING_MS)] = 300
+    silence_duration_ms: Annotated[int, Field(ge=0, le=_MAX_SILENCE_MS)] = 500
+    idle_timeout_ms: Annotated[
+        int | None,
+        unsupported("An idle timeout is not supported yet: leave it null.", lambda value: value is not None),
+    ] = None
+    create_response: bool = True
+    interrupt_response: bool = True
+
+
+class SemanticVad(Wire):
+    type: Literal["semantic_vad"]
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    create_response: bool = True
+    interrupt_response: bool = True
+
+
+TurnDetectionShape = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
+
+
+class Transcription(Wire):
+    model: str | None = None
+    language: str | None = None
+    languages: Annotated[list[str], Field(max_length=100)] | None = None
+    prompt: Text | None = None
+    keywords: Annotated[list[str], Field(max_length=1000)] | None = None
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+
+
+class NoiseReduction(Wire):
+    type: Literal["near_field", "far_field"] | None = None
+    strength: float | None = None
+
+
+class AudioInput(Wire):
+    format: AudioFormat = AudioFormat()
+    transcription: Transcription | None = None
+    noise_reduction: NoiseReduction | None = None
+    turn_detection: TurnDetectionShape | None = ServerVad()
+
+
+class AudioOutput(Wire):
+    format: AudioFormat = AudioFormat()
+    voice: Voice
+    speed: Annotated[float, Field(ge=0.25, le=1.5)] = 1.0
+
+
+class SessionAudio(Wire):
+    input: AudioInput
+    output: AudioOutput
+
+
+class Tracing(Wire):
+    workflow_name: str | None = None
+    group_id: str | None = None
+    metadata: Any = None
+
+
+class TokenLimits(Wire):
+    post_instructions: Annotated[int, Field(ge=0)] | None = None
+
+
+class RetentionRatio(Wire):
+    type: Literal["retention_ratio"]
+    retention_ratio: Annotated[float, Field(ge=0, le=1)]
+    token_limits: TokenLimits | None = None
+
+
+class Session(Wire):
+    """The order of the fields is that of the hosted service's echo."""
+
+    type: Literal["realtime"]
+    model: Name
+    output_modalities: OutputModalities
+    instructions: Text
+    tools: Tools = Field(default_factory=list)
+    tool_choice: ToolChoice = "auto"
+    max_output_tokens: MaxOutputTokens = "inf"
+    tracing: (
+        Annotated[
+            Annotated[Literal["auto"], Tag("text")] | Annotated[Tracing, Tag("object")],
+            Discriminator(text_or_object),
+        ]
+        | None
+    ) = None
+    truncation: Annotated[
+        Annotated[Literal["auto", "disabled"], Tag("text")] | Annotated[RetentionRatio, Tag("object")],
+        Discriminator(text_or_object),
+    ] = "auto"
+    prompt: Prompt | None = None
+    audio: SessionAudio
+    include: (
+        Annotated[list[Literal["item.input_audio_transcription.logprobs"]], Field(max_length=1)] | None
+    ) = None
+    reasoning: Reasoning | None = Field(None, exclude_if=lambda value: value is None)
+    parallel_tool_calls: bool | None = Field(None, exclude_if=lambda value: value is None)
