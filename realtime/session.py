@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import singledispatchmethod
 from typing import NoReturn, Protocol
 
-from conversation.audio import HEARING_HZ, Audio, Resampler, from_pcm16, silence
+from conversation.audio import HEARING_HZ, Audio, Resampler, from_pcm16
 from conversation.conversation import Conversation
 from conversation.errors import ClientError
 from conversation.events import Event, OutputAudio
@@ -238,7 +238,7 @@ class _Input:
 
     def end(self) -> Audio:
         """What the resampler still holds; the next audio starts anew."""
-        rest = self._resampler.feed(silence(0, WIRE_HZ), last=True)
+        rest = self._resampler.flush()
         self._half_sample, self._resampler = b"", Resampler(WIRE_HZ, HEARING_HZ)
         return rest
 

@@ -106,7 +106,10 @@ def _client_error(detail: ErrorDetails, given: Any, at: str) -> ClientError:
     context: Mapping[str, Any] = detail.get("ctx", {})
     param = _path(detail["loc"], given, at, ends_with_new_name=kind == "missing")
     if "discriminator" in context:
-        param = _joined(param, context["discriminator"].strip("'"))
+        field = context["discriminator"].strip("'")
+        param = _joined(param, field)
+        if isinstance(value, dict) and value.get(field) is None:
+            kind = "missing"
     name = shown(param)
     if kind in ("missing", "union_tag_not_found"):
         return ClientError("missing_required_parameter", f"Missing required parameter: {name}.", param)

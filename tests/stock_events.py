@@ -1,0 +1,69 @@
+"""Judges server events as a stock client would: by the types of the official SDK, and by what it rejects.
+
+Every server event that a test produces goes through `stock_event`. Exempt are the `antiphon.*` events, which
+the SDK cannot know.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import BaseModel, TypeAdapter
+
+BEYOND_THE_SDK = {
+    "session": {"id", "object"},
+    "session.audio.input.turn_detection": set[str](),
+    "response.usage.input_token_details.cached_tokens_details": set[str](),
+}
+"""Fields of the hosted service's recordings that the SDK's types do not have; anything else is a misspelling."""
+
+
+def stock_event(text: str) -> dict[str, Any]:
+    """The event, if a stock client would take it. Raises AssertionError or ValidationError."""
+    event: dict[str, Any] = json.loads(text)
+    if event["type"].startswith("antiphon."):
+        return event
+    typed = _server_event().validate_python(event, strict=True)
+    assert typed.type == event["type"]
+    unknown = [path for path in _unknown_fields(typed, "")]
+    assert not unknown, f"{event['type']}: fields that the protocol does not have: {unknown}"
+    _check_nulls(event, "")
+    return event
+
+
+@functools.cache
+def _server_event() -> TypeAdapter[Any]:
+    return TypeAdapter(RealtimeServerEvent)
+
+
+def _unknown_fields(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for inner in value:
+            yield from _unknown_fields(inner, path)
+    if not isinstance(value, BaseModel):
+        return
+    for name in value.model_extra or {}:
+        if name not in BEYOND_THE_SDK.get(path, ()):
+            yield f"{path}.{name}"
+    for name in type(value).model_fields:
+        yield from _unknown_fields(getattr(value, name), f"{path}.{name}".strip("."))
+
+
+def _check_nulls(value: Any, path: str) -> None:
+    """Items and parts have no null but the transcript of input audio: JavaScript clients reject them."""
+    if isinstance(value, list):
+        for inner in value:
+            _check_nulls(inner, path)
+    if not isinstance(value, dict):
+        return
+    for name, inner in value.items():
+        if inner is None and path.split(".")[-1] in ("item", "part", "content", "output"):
+            heard = value.get("type") == "input_audio" and name == "transcript"
+            assert heard, f"null at {path}.{name}"
+        _check_nulls(inner, f"{path}.{name}")
+    if value.get("type") == "input_audio":
+        assert "transcript" in value, f"no transcript at {path}"
