@@ -79,8 +79,8 @@ class Resampler:
         self._from_hz, self._to_hz = from_hz, to_hz
         self._stream = None if from_hz == to_hz else soxr.ResampleStream(from_hz, to_hz, 1, "float32", "HQ")
 
-    def feed(self, audio: Audio, *, last: bool = False) -> Audio:
-        """What can be given out so far; `last` also flushes what the filter still holds.
+    def feed(self, audio: Audio) -> Audio:
+        """What can be given out so far: the filter holds a few milliseconds back.
 
         Raises ValueError when `audio` is not at the rate this stream was opened for.
         """
@@ -88,4 +88,10 @@ class Resampler:
             raise ValueError(f"expected audio at {self._from_hz} Hz, got {audio.rate_hz} Hz")
         if self._stream is None:
             return audio
-        return Audio(self._stream.resample_chunk(audio.samples, last), self._to_hz)
+        return Audio(self._stream.resample_chunk(audio.samples), self._to_hz)
+
+    def flush(self) -> Audio:
+        """What the filter still holds; the stream ends here."""
+        if self._stream is None:
+            return silence(0, self._to_hz)
+        return Audio(self._stream.resample_chunk(np.zeros(0, np.float32), True), self._to_hz)

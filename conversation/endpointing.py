@@ -44,11 +44,15 @@ class Endpointing:
 
     def __init__(self, detection: TurnDetection, *, onset_ms: int, pause_ms: int) -> None:
         self.floor = Floor.SILENT
-        self._threshold = detection.threshold
-        self._onset = _samples(onset_ms)
-        self._pause, self._end = _samples(pause_ms), _samples(detection.silence_duration_ms)
+        self._onset, self._pause = _samples(onset_ms), _samples(pause_ms)
+        self.adjust(detection)
         self._since: int | None = None
         """First sample of the speech that may become an onset, or of the silence that may become a pause."""
+
+    def adjust(self, detection: TurnDetection) -> None:
+        """From the next frame on."""
+        self._threshold = detection.threshold
+        self._end = _samples(detection.silence_duration_ms)
 
     def step(self, probability: float, start_sample: int) -> list[FloorMove]:
         """The moves that the frame which starts at `start_sample` brings about, in order; mostly none."""

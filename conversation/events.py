@@ -171,7 +171,7 @@ class ResponseDone:
 
 @dataclass(frozen=True, slots=True)
 class TurnTimed:
-    """How long each part of an answer took; follows the first audio."""
+    """How long each part of an answer took; comes before its end, if any of it was spoken."""
 
     response_id: str
     timing: TurnTiming

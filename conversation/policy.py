@@ -17,6 +17,8 @@ from conversation.reply import Reply
 
 
 class Request(Enum):
+    COMMIT = "commit"
+    """The user's turn ends here; whether to answer is said apart."""
     RESPOND = "respond"
     CANCEL = "cancel"
 
@@ -63,6 +65,9 @@ POLICY: Mapping[tuple[FloorEvent | Request, Reply], Rule] = {
     (FloorEvent.CLEAR, Reply.IDLE): _NOTHING,
     (FloorEvent.CLEAR, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (FloorEvent.CLEAR, Reply.SPEAKING): _NOTHING,
+    (Request.COMMIT, Reply.IDLE): _NOTHING,
+    (Request.COMMIT, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
+    (Request.COMMIT, Reply.SPEAKING): _NOTHING,
     (Request.RESPOND, Reply.IDLE): Rule(Action.BEGIN),
     (Request.RESPOND, Reply.PROVISIONAL): Rule(Action.REPLACE),
     (Request.RESPOND, Reply.SPEAKING): Rule(Action.REFUSE),

@@ -1,4 +1,4 @@
-"""Stages that follow a script: for tests, load and protocol work, never in the place of a real one in a claim.
+"""Stages that follow a script: for tests, load and protocol work, never in place of a real one in a claim.
 
 Each takes its lines in order, one a call (the recogniser: one a segment), says them at the pace the script
 gives, and fails loudly when it is asked for more than the script holds; `script.check()` fails when it was
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,12 +189,23 @@ class ScriptedLlm:
     def __init__(self, *, script: Lines, repeat: bool = False) -> None:
         self.script = Script("llm", script, repeat=repeat)
         self.asked: list[tuple[Message, ...]] = []
+        self.open_streams = 0
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), params: ReplyParams = ReplyParams()
     ) -> AsyncGenerator[ReplyPart, None]:
         self.asked = [*self.asked[-99:], tuple(messages)]
         line = self.script[self.script.take()]
+        self.open_streams += 1
+        try:
+            async for part in self._parts(line, messages, params):
+                yield part
+        finally:
+            self.open_streams -= 1
+
+    async def _parts(
+        self, line: Line, messages: Sequence[Message], params: ReplyParams
+    ) -> AsyncIterator[ReplyPart]:
         words = line.text.split(" ") if line.text else []
         limit = len(words) if params.max_tokens is None else params.max_tokens
         for number, word in enumerate(words[:limit]):
@@ -220,12 +231,21 @@ class ScriptedTts:
         self.script = Script("tts", script, repeat=repeat)
         self._scripted = bool(script)
         self.said: list[str] = []
+        self.open_streams = 0
 
     async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[Audio, None]:
         self.said = [*self.said[-99:], text]
         line = self.script[self.script.take()] if self._scripted else Line()
         if not any(character.isalnum() for character in text):
             return
+        self.open_streams += 1
+        try:
+            async for chunk in self._chunks(line, text, speed):
+                yield chunk
+        finally:
+            self.open_streams -= 1
+
+    async def _chunks(self, line: Line, text: str, speed: float) -> AsyncIterator[Audio]:
         whole = tone(len(text) * CHARACTER_S / speed, self.RATE_HZ)
         chunk = round(self.CHUNK_S * self.RATE_HZ)
         for number in itertools.count():

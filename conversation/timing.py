@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +28,26 @@ class TurnTiming:
     """The turn was over: the answer might be heard."""
     first_audio_ms: float | None = None
     """The first audio was handed to the client."""
+
+
+Mark = Literal["asked", "transcript", "llm_first", "clause", "tts_first", "released", "first_audio"]
+
+
+class TurnClock:
+    """Notes when each part of one answer was there first.
+
+    Args:
+        start_s: loop time at which the user's last sound, or the request, reached us.
+    """
+
+    def __init__(self, start_s: float) -> None:
+        self._start_s = start_s
+        self._marks_ms: dict[str, float] = {}
+
+    def mark(self, part: Mark) -> None:
+        """`part` is there now; only the first time counts."""
+        elapsed_ms = (asyncio.get_running_loop().time() - self._start_s) * 1000
+        self._marks_ms.setdefault(f"{part}_ms", round(elapsed_ms, 1))
+
+    def timing(self) -> TurnTiming:
+        return TurnTiming(**self._marks_ms)

@@ -1,0 +1,61 @@
+"""Which words were heard: the text of spoken clauses against the audio that was played of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from conversation.clauses import wide
+
+_TYPICAL_CHARACTER_S = 0.065
+"""How long a character takes to say, until a clause's own audio tells. English is read at about 150 words,
+900 characters, a minute.
+
+Source: https://en.wikipedia.org/wiki/Words_per_minute
+"""
+
+
+@dataclass(slots=True)
+class SpokenClause:
+    """A clause and the audio sent of it so far."""
+
+    text: str
+    samples: int = 0
+    complete: bool = False
+    """All of its audio was sent."""
+
+
+def heard_text(clauses: list[SpokenClause], played_samples: int, rate_hz: int) -> str:
+    """The words of `clauses` whose sound lies within the first `played_samples` of their audio.
+
+    Within a clause, words are mapped to time by their share of its characters. A word counts as heard when
+    more than half of it was.
+    """
+    heard = ""
+    for clause in clauses:
+        if clause.complete and played_samples >= clause.samples:
+            heard += clause.text
+            played_samples -= clause.samples
+            continue
+        whole = clause.samples if clause.complete else max(clause.samples, _typical(clause.text, rate_hz))
+        return heard + _share(clause.text, min(played_samples, clause.samples) / whole if whole else 0.0)
+    return heard
+
+
+def _typical(text: str, rate_hz: int) -> int:
+    return round(len(text) * _TYPICAL_CHARACTER_S * rate_hz)
+
+
+def _share(text: str, part: float) -> str:
+    """The words that lie mostly within the first `part` (0..1) of the text."""
+    limit = part * len(text)
+    end = 0
+    for word in _words(text):
+        if (word.start() + word.end()) / 2 > limit:
+            break
+        end = word.end()
+    return text[:end]
+
+
+def _words(text: str) -> list[re.Match[str]]:
+    return [m for m in re.finditer(r"[぀-鿿]|[^\s぀-鿿]+", text) if m.group().strip() or wide(m.group())]

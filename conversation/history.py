@@ -1,0 +1,129 @@
+"""The history: the items of a conversation in their order, and what was heard of those that were spoken.
+
+The language model is shown what was heard, not what was written. This module does not know how items come
+about, nor how they look on the wire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from conversation.errors import ClientError
+from conversation.heard import SpokenClause, heard_text
+from conversation.items import AudioPart, Item
+from conversation.stages import Message
+
+BROKEN_OFF = "—"
+"""Ends what the agent said where it was interrupted: the usual sign for speech that breaks off."""
+
+
+class History:
+    """Items by id, in order."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._items: dict[str, Item] = {}
+        self._spoken: dict[str, list[SpokenClause]] = {}
+
+    @property
+    def last_id(self) -> str | None:
+        return next(reversed(self._items), None)
+
+    def before(self, item_id: str) -> str | None:
+        """The id of the item before this one; None for the first."""
+        ids = list(self._items)
+        position = ids.index(item_id)
+        return ids[position - 1] if position else None
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._items
+
+    def item(self, item_id: str, *, doing: str = "retriev") -> Item:
+        """Raises ClientError when there is no such item; `doing` is the verb's stem, for the message."""
+        try:
+            return self._items[item_id]
+        except KeyError:
+            code = {"retriev": "retrieve", "delet": "delete", "truncat": "truncate"}[doing]
+            raise ClientError(
+                f"item_{code}_invalid_item_id",
+                f"Error {doing}ing item: the item with id '{item_id}' does not exist.",
+                "item_id",
+            ) from None
+
+    def add(self, item: Item, after: str | None = None) -> str | None:
+        """Puts `item` after the item with that id, at the end for None, at the beginning for "root".
+
+        Returns the id of the item before it. Raises ClientError for an id that is taken or not there.
+        """
+        if item.id in self._items:
+            raise ClientError(
+                "item_create_duplicate_item_id",
+                f"Error adding item: an item with id '{item.id}' already exists.",
+                "item.id",
+            )
+        if after is not None and after != "root" and after not in self._items:
+            raise ClientError(
+                "item_create_invalid_previous_item_id",
+                f"Error adding item: the previous item with id '{after}' does not exist.",
+                "previous_item_id",
+            )
+        if after is None:
+            self._items[item.id] = item
+        else:
+            items = list(self._items.values())
+            place = 0 if after == "root" else 1 + list(self._items).index(after)
+            self._items = {i.id: i for i in [*items[:place], item, *items[place:]]}
+        return self.before(item.id)
+
+    def delete(self, item_id: str) -> None:
+        """Raises ClientError when there is no such item."""
+        self.item(item_id, doing="delet")
+        del self._items[item_id]
+        self._spoken.pop(item_id, None)
+
+    def change(self, item: Item) -> None:
+        """Puts a new value in the place of the item with its id; nothing when that was deleted meanwhile."""
+        if item.id in self._items:
+            self._items[item.id] = item
+
+    def transcribed(self, item_id: str, transcript: str) -> None:
+        """What the user said in this item is known now."""
+        if item_id in self._items:
+            self.change(replace(self._items[item_id], parts=(AudioPart(transcript),)))
+
+    def spoken(self, item: Item, clauses: list[SpokenClause]) -> None:
+        """The agent's item is over; `clauses` are the audio sent of it."""
+        self.change(item)
+        if item.id in self._items:
+            self._spoken[item.id] = clauses
+
+    def cut(self, item_id: str, played_samples: int) -> int:
+        """Keeps of a spoken item what was heard when so many samples of it had been played.
+
+        May be said again, of the same item, when somebody knows better. Returns the samples counted as
+        played: never more than were sent. Raises ClientError for an item that is not the agent's speech.
+        """
+        item = self.item(item_id, doing="truncat")
+        if item_id not in self._spoken:
+            raise ClientError(None, "Only model output audio messages can be truncated", "item_id")
+        clauses = self._spoken[item_id]
+        sent = sum(clause.samples for clause in clauses)
+        heard = heard_text(clauses, played_samples, self._rate_hz)
+        whole = played_samples >= sent and item.status == "completed"
+        self.change(
+            replace(item, parts=(AudioPart(heard),), status="completed" if whole else "incomplete"),
+        )
+        return min(played_samples, sent)
+
+    def messages(self, *, without: str | None = None) -> list[Message]:
+        """The history as the language model should see it, but for the item with the id `without`."""
+        shown = []
+        for item in self._items.values():
+            if item.id == without:
+                continue
+            text = item.text.strip()
+            if text and item.role == "assistant" and item.status == "incomplete":
+                text += f" {BROKEN_OFF}"
+            if text:
+                shown.append(Message(item.role, text))
+        return shown

@@ -1,0 +1,226 @@
+"""One answer, as one cancellable task: prompt → language model → clauses → speech → paced audio.
+
+Cancel the task and nothing of it lives, here or in any replica: every stream is closed by whoever opened it.
+The task that tells the client is the turn's own, its helpers are children, so that from the moment of the
+cancellation nothing more is told. This module decides neither when to answer nor what becomes of the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+
+from conversation.answer import Answer
+from conversation.audio import Audio, Resampler, silence
+from conversation.clauses import Clauses
+from conversation.errors import StageFailed, StageLate
+from conversation.playback import Playback
+from conversation.settings import Tuning
+from conversation.stages import Message, ReplyParams, Stages, TextDelta, Usage
+from conversation.timing import TurnClock
+
+T = TypeVar("T")
+
+PIECE_S = 0.04
+"""Audio is sent in pieces of this length: an interruption can lose no more than one, and an event a piece
+costs little. 20 to 40 ms is what telephony sends."""
+
+_CLAUSES_AHEAD = 2
+"""Clauses written but not yet being spoken; a third waits, and with it the language model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voicing:
+    """How an answer is to sound."""
+
+    voice: str
+    speed: float
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A little speech on its way to the client; `text` is the clause that begins with it."""
+
+    text: str
+    audio: Audio
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Everything one answer needs.
+
+    Attributes:
+        prompt: what to answer; may take as long as the final transcript. No messages: nothing to answer.
+        gate: set when the answer may be heard.
+    """
+
+    prompt: Callable[[], Awaitable[list[Message]]]
+    gate: asyncio.Event
+    answer: Answer
+    stages: Stages
+    playback: Playback
+    params: ReplyParams
+    voicing: Voicing
+    tuning: Tuning
+    clock: TurnClock
+
+
+async def take_turn(turn: Turn) -> Usage | None:
+    """Answers. Opens `turn.answer` but leaves closing it to the caller, who knows how it ended.
+
+    Returns what the language model used; None when there was nothing to answer.
+
+    Raises:
+        StageError: a stage raised, was late, or gave nothing; possibly within an ExceptionGroup.
+    """
+    turn.clock.mark("asked")
+    messages = await turn.prompt()
+    turn.clock.mark("transcript")
+    if not messages:
+        return None
+    async with asyncio.TaskGroup() as children:
+        if turn.answer.response.modality == "text":
+            texts: asyncio.Queue[str | None] = asyncio.Queue(64)
+            thinking = children.create_task(_think(turn, messages, texts))
+            await _write(turn, texts)
+        else:
+            clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
+            pieces: asyncio.Queue[Piece | None] = asyncio.Queue(round(turn.tuning.ahead_s / PIECE_S))
+            thinking = children.create_task(_compose(turn, messages, clauses))
+            children.create_task(_voice(turn, clauses, pieces))
+            await _speak(turn, pieces)
+    return thinking.result()
+
+
+async def _words(turn: Turn, messages: list[Message]) -> AsyncGenerator[TextDelta | Usage, None]:
+    """The language model's text and what it used. Raises StageError, also when not a word came."""
+    deadlines, silent = turn.tuning.deadlines, True
+    stream = turn.stages.llm.reply(messages, (), turn.params)
+    async with aclosing(punctual(stream, "llm", deadlines.llm_first_s, deadlines.llm_next_s)) as parts:
+        async for part in parts:
+            if isinstance(part, TextDelta):
+                turn.clock.mark("llm_first")
+                silent = silent and not part.text.strip()
+                yield part
+            elif isinstance(part, Usage):
+                yield part
+    if silent:
+        raise StageFailed("llm", "ended without a word")
+
+
+async def _think(turn: Turn, messages: list[Message], texts: asyncio.Queue[str | None]) -> Usage:
+    """The written answer, delta by delta."""
+    usage = Usage(0, 0)
+    async with aclosing(_words(turn, messages)) as words:
+        async for part in words:
+            if isinstance(part, Usage):
+                usage = part
+            else:
+                await texts.put(part.text)
+    await texts.put(None)
+    return usage
+
+
+async def _compose(turn: Turn, messages: list[Message], clauses: asyncio.Queue[str | None]) -> Usage:
+    """The answer to be spoken, clause by clause."""
+    usage, splitter = Usage(0, 0), Clauses()
+    async with aclosing(_words(turn, messages)) as words:
+        async for part in words:
+            if isinstance(part, Usage):
+                usage = part
+                continue
+            for clause in splitter.feed(part.text):
+                turn.clock.mark("clause")
+                await clauses.put(clause)
+    if rest := splitter.rest():
+        turn.clock.mark("clause")
+        await clauses.put(rest)
+    await clauses.put(None)
+    return usage
+
+
+async def _voice(turn: Turn, clauses: asyncio.Queue[str | None], pieces: asyncio.Queue[Piece | None]) -> None:
+    """Speaks the clauses one after another, as far ahead as `pieces` has room."""
+    async for clause in _until_none(clauses):
+        text, spoke = clause, False
+        async with aclosing(_sound(turn, clause)) as sound:
+            async for audio in sound:
+                turn.clock.mark("tts_first")
+                await pieces.put(Piece(text, audio))
+                text, spoke = "", True
+        if not spoke:
+            if any(character.isalnum() for character in clause):
+                raise StageFailed("tts", "no sound came for a clause that has words")
+            await pieces.put(Piece(clause, silence(0, turn.voicing.rate_hz)))
+    await pieces.put(None)
+
+
+async def _sound(turn: Turn, clause: str) -> AsyncGenerator[Audio, None]:
+    """The sound of one clause at the output's rate, in pieces of at most PIECE_S."""
+    deadlines, voicing = turn.tuning.deadlines, turn.voicing
+    resampler: Resampler | None = None
+    stream = turn.stages.tts.speak(clause.strip(), voicing.voice, voicing.speed)
+    async with aclosing(punctual(stream, "tts", deadlines.tts_first_s, deadlines.tts_next_s)) as chunks:
+        async for chunk in chunks:
+            resampler = resampler or Resampler(chunk.rate_hz, voicing.rate_hz)
+            for piece in _pieces(resampler.feed(chunk)):
+                yield piece
+    if resampler is not None:
+        for piece in _pieces(resampler.flush()):
+            yield piece
+
+
+async def _write(turn: Turn, texts: asyncio.Queue[str | None]) -> None:
+    await _released(turn)
+    async for text in _until_none(texts):
+        turn.answer.say(text)
+
+
+async def _speak(turn: Turn, pieces: asyncio.Queue[Piece | None]) -> None:
+    """Hands speech to the client, a clause's text just before its sound, no further ahead than `lead_ms`."""
+    await _released(turn)
+    async for piece in _until_none(pieces):
+        await turn.playback.room(turn.tuning.lead_ms / 1000)
+        if piece.text:
+            turn.answer.say(piece.text)
+        if len(piece.audio):
+            turn.answer.play(piece.audio)
+            turn.clock.mark("first_audio")
+
+
+async def _released(turn: Turn) -> None:
+    await turn.gate.wait()
+    turn.clock.mark("released")
+    turn.answer.open()
+
+
+async def punctual(
+    stream: AsyncGenerator[T, None], stage: str, first_s: float, next_s: float
+) -> AsyncGenerator[T, None]:
+    """The items of `stream`. Raises StageLate when the first or a later one does not come in time."""
+    async with aclosing(stream):
+        patience_s = first_s
+        while True:
+            try:
+                async with asyncio.timeout(patience_s):
+                    item = await anext(stream)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise StageLate(stage, f"nothing came for {patience_s:g} s") from None
+            yield item
+            patience_s = next_s
+
+
+async def _until_none(queue: asyncio.Queue[T | None]) -> AsyncIterator[T]:
+    while (item := await queue.get()) is not None:
+        yield item
+
+
+def _pieces(audio: Audio) -> list[Audio]:
+    size = round(PIECE_S * audio.rate_hz)
+    return [audio[start : start + size] for start in range(0, len(audio), size)]

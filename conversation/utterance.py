@@ -1,0 +1,131 @@
+"""What the user says in one turn, from the first syllable to the final transcript.
+
+A segment that seemed over can go on: recognition steps from the memory it had before. This module does not
+decide when a turn is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from conversation.audio import HEARING_HZ, Audio, join
+from conversation.errors import ImpossibleMove, StageError, StageLate
+from conversation.stages import Asr, Transcript
+
+
+class Utterance:
+    """One segment of speech.
+
+    Attributes:
+        item_id: the item that it will become.
+        samples: how much of it has come, 16 kHz.
+    """
+
+    def __init__(self, item_id: str, asr: Asr, deadline_s: float) -> None:
+        self.item_id = item_id
+        self.samples = 0
+        self._asr, self._deadline_s = asr, deadline_s
+        self._memory: Any = None
+        self._unheard: list[Audio] = []
+        """What the recogniser has not been given yet."""
+        self._told = ""
+        self._last = ""
+        self._final: asyncio.Task[Transcript | StageError] | None = None
+        self._grew = asyncio.Event()
+
+    @property
+    def duration_s(self) -> float:
+        return self.samples / HEARING_HZ
+
+    @property
+    def unheard_s(self) -> float:
+        return sum(audio.duration_s for audio in self._unheard)
+
+    def add(self, audio: Audio) -> None:
+        self._unheard.append(audio)
+        self.samples += len(audio)
+        self._grew.set()
+
+    async def grown(self, by_s: float) -> None:
+        """Waits until so much more has come."""
+        enough = self.samples + round(by_s * HEARING_HZ)
+        while self.samples < enough:
+            self._grew.clear()
+            await self._grew.wait()
+
+    def skip(self) -> None:
+        """Gives up on what the recogniser has not been given yet."""
+        self._unheard.clear()
+
+    async def listen(self) -> str:
+        """Gives the recogniser what is new.
+
+        Returns the words to tell the client now: those that this partial transcript and the one before agree
+        on, and that were not told yet. Raises StageError. Cancelled, it has not happened.
+        """
+        new = self._unheard[:]
+        transcript, memory = await self._step(join(new, HEARING_HZ), final=False)
+        self._memory = memory
+        del self._unheard[: len(new)]
+        agreed = _agreed(self._last, transcript.text)
+        self._last = transcript.text
+        if not agreed.startswith(self._told):
+            return ""
+        delta, self._told = agreed[len(self._told) :], agreed
+        return delta
+
+    def finish(self, start: Callable[..., asyncio.Task[Transcript | StageError]]) -> None:
+        """Begins the final transcript, as a task that `start` makes, unless it is under way or done."""
+        if self._final is None:
+            self._final = start(self._finalise(), name=f"final transcript of {self.item_id}")
+
+    async def transcript(self) -> Transcript:
+        """The final transcript, once `finish` was called. Raises StageError. Cancelled, the work goes on."""
+        if self._final is None:
+            raise ImpossibleMove("nobody asked for the final transcript")
+        outcome = await asyncio.shield(self._final)
+        if isinstance(outcome, StageError):
+            raise outcome
+        return outcome
+
+    def reopen(self) -> None:
+        """The speaker goes on: the final transcript is not final."""
+        if self._final is not None:
+            self._final.cancel()
+            self._final = None
+
+    def rest(self, transcript: str) -> str:
+        """What to tell the client after all the deltas, so that they add up to `transcript`; "" when they
+        cannot, because the recogniser changed its mind."""
+        return transcript[len(self._told) :] if transcript.startswith(self._told) else ""
+
+    async def _finalise(self) -> Transcript | StageError:
+        """An error is an outcome like another: whoever asks for the transcript is told, nobody else."""
+        try:
+            transcript, _ = await self._step(join(self._unheard, HEARING_HZ), final=True)
+        except StageError as error:
+            return error
+        return transcript
+
+    async def _step(self, audio: Audio, *, final: bool) -> tuple[Transcript, Any]:
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await self._asr.step(audio, self._memory, final=final)
+        except TimeoutError:
+            raise StageLate("asr", f"no transcript within {self._deadline_s:g} s") from None
+
+
+def _agreed(one: str, other: str) -> str:
+    """The words, with what follows them, that both texts begin with: a partial transcript's last word may be
+    half of one.
+
+    Source: LocalAgreement-2, Liu et al. 2020, https://arxiv.org/abs/2005.11185
+    """
+    length = 0
+    while length < min(len(one), len(other)) and one[length] == other[length]:
+        length += 1
+    if length == len(one) == len(other):
+        return one
+    return one[: one.rfind(" ", 0, length) + 1].rstrip()

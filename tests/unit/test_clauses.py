@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conversation.clauses import LONGEST_CLAUSE, Clauses
+
+
+def split(text: str, *, piece: int = 1) -> list[str]:
+    """The clauses of a text that arrives `piece` characters at a time."""
+    clauses = Clauses()
+    found = [
+        clause for start in range(0, len(text), piece) for clause in clauses.feed(text[start : start + piece])
+    ]
+    return [clause for clause in [*found, clauses.rest()] if clause]
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("Yes. It is noon.", ["Yes.", " It is noon."]),
+        ("Really?! I had no idea!", ["Really?!", " I had no idea!"]),
+        ("It costs 3.14 dollars. Cheap.", ["It costs 3.14 dollars.", " Cheap."]),
+        ("At 10:30, maybe 1,000 came.", ["At 10:30, maybe 1,000 came."]),
+        ("Dr. Smith met Mr. J. S. Bach. They sang.", ["Dr. Smith met Mr. J. S. Bach.", " They sang."]),
+        ("Bring fruit, e.g. apples. Thanks.", ["Bring fruit, e.g. apples.", " Thanks."]),
+        ("So do I. And you?", ["So do I.", " And you?"]),
+        ('He said "Stop." Then he left.', ['He said "Stop."', " Then he left."]),
+        ("See example.com for more.", ["See example.com for more."]),
+        ("Certainly, here it comes.", ["Certainly, here it comes."]),
+        ("The first clause, which ends early.", ["The first clause,", " which ends early."]),
+        ("今天天气很好，我们出去吧。好吗？", ["今天天气很好，", "我们出去吧。", "好吗？"]),
+        ("One\nTwo", ["One\n", "Two"]),
+        ("... well. Fine.", ["... well.", " Fine."]),
+        ("", []),
+    ],
+)
+def test_clauses_end_where_a_voice_may_pause(text: str, clauses: list[str]) -> None:
+    assert split(text) == clauses
+
+
+def test_a_closing_quote_stays_with_its_clause_when_it_has_come() -> None:
+    assert split("他说：“不行！”然后走了。", piece=99) == ["他说：", "“不行！”", "然后走了。"]
+
+
+def test_a_wide_full_stop_does_not_wait_for_what_follows() -> None:
+    assert Clauses().feed("好的。") == ["好的。"]
+
+
+def test_a_later_clause_ends_at_a_comma_only_when_it_is_long() -> None:
+    later = " This one, however, is a good deal longer and goes on for a while, before it ends."
+    assert split("First." + later) == [
+        "First.",
+        " This one, however, is a good deal longer and goes on for a while,",
+        " before it ends.",
+    ]
+
+
+def test_a_text_without_punctuation_is_cut_between_words() -> None:
+    clauses = split("word " * 100)
+    assert all(len(clause) <= LONGEST_CLAUSE + 1 for clause in clauses)
+    assert all(clause.endswith("word ") for clause in clauses)
+
+
+_TEXT = st.text(alphabet=st.sampled_from("abI .,!?;:…'\"”)\n0 9。，！？、“”中文 \t"), max_size=400)
+
+
+@given(_TEXT, st.integers(1, 40))
+def test_nothing_is_lost_or_changed(text: str, piece: int) -> None:
+    assert "".join(split(text, piece=piece)) == text
+
+
+@given(st.text(max_size=2000))
+def test_no_clause_is_longer_than_a_voice_takes(text: str) -> None:
+    assert all(len(clause) <= 500 for clause in split(text, piece=50))
