@@ -23,7 +23,7 @@ RETRY_AFTER_S = 0.25
 """Somebody waits in silence: one more try, soon. After the first token there is none, since it was said."""
 
 PASSING_STATUS = frozenset({408, 409, 429})
-"""Refusals that may be gone a moment later, beside everything from 500 on: what the openai library retries."""
+"""Refusals that may be gone a moment later, beside all from 500 on: what the openai library retries."""
 
 
 class OpenAiCompatible:
@@ -171,7 +171,8 @@ class OpenAiCompatible:
             return StageFailed(
                 "llm",
                 f"{self._host} has no model {self._model!r}, or no chat completions at this address "
-                "(HTTP 404); check LLM_MODEL, and that LLM_BASE_URL ends before /chat/completions, mostly in /v1",
+                "(HTTP 404); check LLM_MODEL, and that LLM_BASE_URL ends before /chat/completions, mostly "
+                "in /v1",
             )
         is_passing = status in PASSING_STATUS or status >= 500
         kind = StageLost if is_passing else StageFailed

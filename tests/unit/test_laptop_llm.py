@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from conversation.errors import ConfigError
+from deployments.llm.laptop import choose
+from deployments.llm.openai_compatible import OpenAiCompatible
+
+
+def test_an_endpoint_in_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_BASE_URL", "http://localhost:1/v1")
+    monkeypatch.setenv("LLM_MODEL", "some-model")
+    assert isinstance(choose(prompt_tokens=100), OpenAiCompatible)
+
+
+def test_without_one_it_is_the_built_in_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLM_BASE_URL", raising=False)
+    monkeypatch.delenv("LLM_MODEL", raising=False)
+    with pytest.raises(ConfigError, match="no-such-weights"):  # it went looking for them
+        choose(weights="no-such-weights")
+
+
+@pytest.mark.parametrize(("given", "missing"), [("LLM_MODEL", "LLM_BASE_URL"), ("LLM_BASE_URL", "LLM_MODEL")])
+def test_half_an_endpoint_is_a_mistake_that_names_the_other_half(
+    monkeypatch: pytest.MonkeyPatch, given: str, missing: str
+) -> None:
+    monkeypatch.setenv(given, "http://localhost:1/v1")
+    monkeypatch.delenv(missing, raising=False)
+    with pytest.raises(ConfigError, match=f"{missing} is not set"):
+        choose()
