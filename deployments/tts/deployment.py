@@ -1,0 +1,35 @@
+"""Hosts a voice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from ray import serve
+
+from conversation.audio import to_pcm16
+from conversation.stages import Tts as TtsModel
+from deployments.hosting import LiveCalls, listen_on_loopback_if_asked
+from deployments.loading import load
+
+
+@serve.deployment(name="tts")
+class Tts:
+    def __init__(self, model: str, options: dict[str, Any]) -> None:
+        listen_on_loopback_if_asked()
+        self._live = LiveCalls("tts")
+        self._model: TtsModel = load(model, options)
+
+    async def speak(self, text: str, voice: str, speed: float) -> AsyncGenerator[tuple[bytes, int], None]:
+        """Chunks of 16-bit PCM, each with its rate in Hz."""
+        with self._live.call():
+            async with aclosing(self._model.speak(text, voice, speed)) as chunks:
+                async for audio in chunks:
+                    yield to_pcm16(audio), audio.rate_hz
+
+    async def ready(self) -> bool:
+        return True
+
+    async def running(self) -> int:
+        return self._live.count

@@ -1,0 +1,200 @@
+"""deployments/tts/piper.py, with the laptop's voice."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+import soxr
+
+from conversation.audio import HEARING_HZ, Audio, join
+from conversation.errors import ConfigError
+from deployments import weights
+from deployments.asr.moonshine import Moonshine
+from deployments.tts.piper import Piper
+from deployments.tts.streaming_graphs import streaming_graphs, voice_file
+
+SENTENCE = "The quick brown fox jumps over the lazy dog near the river."
+PARAGRAPH = (
+    "Please remember to bring a warm jacket, because the evenings in the mountains are cold. "
+    "We will meet at the station in the morning, and we will have breakfast on the train. "
+    "The museum opens at nine, so there is plenty of time."
+)
+
+
+@pytest.fixture(scope="module")
+def voice_directory() -> Path:
+    return weights.fetch("piper-joe")
+
+
+@pytest.fixture(scope="module")
+def piper(voice_directory: Path) -> Iterator[Piper]:
+    piper = Piper(weights=str(voice_directory))
+    yield piper
+    piper.close()
+
+
+@pytest.fixture(scope="module")
+def moonshine() -> Moonshine:
+    weights.fetch("moonshine-tiny-en")
+    return Moonshine()
+
+
+async def spoken(piper: Piper, text: str, speed: float = 1.0, voice: str = "") -> Audio:
+    chunks = [chunk async for chunk in piper.speak(text, voice, speed)]
+    return join(chunks, chunks[0].rate_hz if chunks else 22_050)
+
+
+async def heard(moonshine: Moonshine, audio: Audio) -> str:
+    at_16_khz = Audio(soxr.resample(audio.samples, audio.rate_hz, HEARING_HZ), HEARING_HZ)
+    [transcript] = await moonshine.transcribe([at_16_khz])
+    return words(transcript.text)
+
+
+def words(text: str) -> str:
+    return re.sub(r"[^a-z' ]", "", text.lower().replace("-", " "))
+
+
+async def test_what_it_says_is_understood(piper: Piper, moonshine: Moonshine) -> None:
+    texts = [SENTENCE, "Sure, one moment.", "Could you tell me what time the next train leaves?", PARAGRAPH]
+    transcripts = [await heard(moonshine, await spoken(piper, text)) for text in texts]
+    assert jiwer.wer([words(text) for text in texts], transcripts) < 0.2, transcripts
+
+
+async def test_numbers_abbreviations_and_quotes_are_read_out(piper: Piper, moonshine: Moonshine) -> None:
+    audio = await spoken(piper, 'Dr. Smith said "call me", on the 3rd of May at 5:30 p.m.')
+    transcript = await heard(moonshine, audio)
+    assert "smith" in transcript
+    assert "call me" in transcript
+    assert "may" in transcript
+
+
+@pytest.fixture
+def runs(piper: Piper, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets an item, a number of frames, for each chunk that the decoder is asked for."""
+    decoder = piper._default._decoder
+    asked: list[int] = []
+    run = decoder.run
+
+    def counted(inputs, *args, **kwargs):  # type: ignore[no-untyped-def]
+        asked.append(next(iter(inputs.values())).shape[2])
+        return run(inputs, *args, **kwargs)
+
+    monkeypatch.setattr(decoder, "run", counted)
+    return asked
+
+
+async def test_the_first_chunk_comes_before_the_rest_is_computed(piper: Piper, runs: list[int]) -> None:
+    async with aclosing(piper.speak(SENTENCE, "")) as chunks:
+        first = await anext(chunks)
+        assert len(runs) == 1
+        rest = [chunk async for chunk in chunks]
+    assert len(runs) > 4
+    assert first.duration_s < sum(chunk.duration_s for chunk in rest) / 5
+
+
+async def test_a_cancelled_stream_frees_the_thread(
+    piper: Piper, moonshine: Moonshine, runs: list[int]
+) -> None:
+    started = asyncio.Event()
+
+    async def listen() -> None:
+        async for _ in piper.speak(PARAGRAPH, ""):
+            started.set()
+
+    listener = asyncio.create_task(listen())
+    await started.wait()
+    listener.cancel()
+    await asyncio.wait([listener])
+    await piper._thread.run(lambda: None)  # behind whatever the cancelled call still had there
+    assert len(runs) <= 3, "one chunk was heard, one may have been under way"
+    runs.clear()
+    assert jiwer.wer(words(SENTENCE), await heard(moonshine, await spoken(piper, SENTENCE))) < 0.3
+
+
+async def test_sessions_take_turns_and_do_not_mix(piper: Piper, moonshine: Moonshine) -> None:
+    texts = [SENTENCE, "Could you tell me what time the next train leaves, please?"]
+    order: list[int] = []
+
+    async def session(number: int) -> Audio:
+        chunks = []
+        async for chunk in piper.speak(texts[number], ""):
+            order.append(number)
+            chunks.append(chunk)
+        return join(chunks, chunks[0].rate_hz)
+
+    audios = await asyncio.gather(session(0), session(1))
+    turns = len(list(itertools.groupby(order)))
+    assert turns > 4, order
+    transcripts = [await heard(moonshine, audio) for audio in audios]
+    assert jiwer.wer([words(text) for text in texts], transcripts) < 0.2, transcripts
+
+
+def test_chunks_together_are_the_whole(piper: Piper) -> None:
+    voice = piper._default
+    latent = voice.latent("ðə kwˈɪk bɹˈaʊn fˈɑːks dʒˈʌmps, ˌoʊvɚ ðə lˈeɪzi dˈɑːɡ.", 1.0)
+    [whole] = voice.decode(latent, iter([latent.shape[2]]))
+    chunks = list(voice.decode(latent, itertools.cycle([16, 5, 40, 1])))
+    assert len(chunks) > 4
+    assert np.abs(np.concatenate(chunks) - whole).max() < 1 / 32768, "the step of PCM16"
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.5, 2.0])
+async def test_speed_scales_the_length(piper: Piper, speed: float) -> None:
+    natural, scaled = await spoken(piper, SENTENCE), await spoken(piper, SENTENCE, speed)
+    # The durations are sampled, and the pauses at the ends are cut to the same length.
+    assert 0.8 < scaled.duration_s * speed / natural.duration_s < 1.25
+
+
+async def test_silence_around_speech_is_short(piper: Piper) -> None:
+    audio = await spoken(piper, "That is what I heard,")
+    loud = np.flatnonzero(np.abs(audio.samples) > 10 ** (-45 / 20))
+    # Between -50 dBFS, where the cut is made, and -45 dBFS a soft consonant may last a while.
+    assert loud[0] / audio.rate_hz < 0.04
+    assert (len(audio) - loud[-1]) / audio.rate_hz < 0.2
+
+
+async def test_an_unknown_voice_is_the_default_one(piper: Piper) -> None:
+    assert (await spoken(piper, "Hello there.", voice="alloy")).duration_s > 0.3
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "😀", "你好，世界。"])
+async def test_nothing_speakable_gives_nothing(piper: Piper, text: str) -> None:
+    assert [chunk async for chunk in piper.speak(text, "")] == []
+
+
+@pytest.mark.parametrize("text", ["No!😀", "a", "你好, hello", "<b>x</b> & $5", "x" * 100, "oh, " * 25])
+async def test_odd_texts_are_spoken(piper: Piper, text: str) -> None:
+    audio = await spoken(piper, text)
+    assert audio.duration_s > 0.1
+    assert np.isfinite(audio.samples).all()
+    assert np.abs(audio.samples).max() <= 1
+
+
+def test_a_directory_without_a_voice_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"must hold one Piper voice"):
+        Piper(weights=str(tmp_path))
+
+
+def test_two_processes_may_split_a_voice_at_once(voice_directory: Path, tmp_path: Path) -> None:
+    voice = Path(shutil.copy(voice_file(voice_directory), tmp_path))
+    with ThreadPoolExecutor(2) as starts:  # each splits in a process of its own
+        first, second = starts.map(streaming_graphs, [voice, voice])
+    assert first == second
+    assert first.decoder.is_file()
+    assert len(list(tmp_path.iterdir())) == 2, "the voice and one directory of graphs"
+
+
+def test_a_file_that_is_no_voice_is_named(tmp_path: Path) -> None:
+    (tmp_path / "voice.onnx").write_bytes(b"no graph")
+    with pytest.raises(ConfigError, match=r"voice\.onnx cannot be split"):
+        streaming_graphs(tmp_path / "voice.onnx")
