@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -318,7 +319,5 @@ def test_any_object_is_an_event_or_a_client_error(event: dict[str, Any]) -> None
 
 @given(st.text() | st.binary())
 def test_any_frame_is_an_object_or_a_client_error(frame: str | bytes) -> None:
-    try:
+    with suppress(ClientError):
         assert isinstance(decode(frame), dict)
-    except ClientError as error:
-        assert error.code in ("invalid_json", "invalid_event")
