@@ -1,0 +1,58 @@
+"""What every stage's deployment does around a call: counts it, and lets nothing out but StageError."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from conversation.errors import StageError, StageFailed
+
+logger = logging.getLogger("ray.serve")
+"""Serve's own logger: it writes to the replica's file."""
+
+
+class LiveCalls:
+    """The calls that one replica is working on now."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self.count = 0
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Around one call. What the model raises by mistake becomes StageFailed; cancellation passes."""
+        self.count += 1
+        try:
+            yield
+        except StageError:
+            raise
+        except Exception as error:
+            logger.exception("%s failed", self._stage)
+            raise StageFailed(self._stage, f"{type(error).__name__}: {error}") from error
+        finally:
+            self.count -= 1
+
+
+def listen_on_loopback_if_asked() -> None:
+    """Keeps the calls between replicas on this machine, where ANTIPHON_LOOPBACK says so.
+
+    Serve 2.60 opens each replica's gRPC port on all interfaces, without authentication, and unpickles what
+    arrives: whoever reaches it can run code. It has no setting for the address; the port is opened after the
+    constructor of the hosted class, which is where this is called.
+    """
+    if os.environ.get("ANTIPHON_LOOPBACK") != "1":
+        return
+    from ray.serve._private import replica
+
+    add_port = replica.add_port_to_grpc_server
+    if getattr(add_port, "loopback", False):
+        return
+
+    def add_loopback_port(server: object, address: str) -> int:
+        port: int = add_port(server, address.replace("[::]", "127.0.0.1"))
+        return port
+
+    add_loopback_port.loopback = True  # type: ignore[attr-defined]
+    replica.add_port_to_grpc_server = add_loopback_port

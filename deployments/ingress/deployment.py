@@ -1,0 +1,108 @@
+"""The door. It takes the sockets, and owns each session from the upgrade to the hang-up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.websockets import WebSocket
+
+from conversation.errors import StageError
+from conversation.segments import Segments
+from conversation.stages import Stages
+from deployments.calls import RemoteAsr, RemoteLlm, RemoteSegmentAsr, RemoteTts, RemoteVad, call
+from deployments.config import Config
+from deployments.hosting import listen_on_loopback_if_asked
+from deployments.ingress.app import SUBPROTOCOL, StarletteSocket, refusal, set_uvicorn_limits
+from realtime.session import converse
+
+READY_S = 2.0
+"""A stage that does not answer a call for nothing within so long is not ready."""
+
+app = FastAPI(openapi_url=None)
+
+
+@serve.deployment(name="ingress")
+@serve.ingress(app)
+class Ingress:
+    async def __init__(
+        self,
+        config: Config,
+        vad: DeploymentHandle,
+        asr: DeploymentHandle,
+        llm: DeploymentHandle,
+        tts: DeploymentHandle,
+    ) -> None:
+        listen_on_loopback_if_asked()
+        set_uvicorn_limits()
+        self._config = config
+        self._handles = {"vad": vad, "asr": asr, "llm": llm, "tts": tts}
+        self._stages = Stages(
+            vad=RemoteVad(vad),
+            asr=RemoteAsr(asr) if config.asr_streams else Segments(RemoteSegmentAsr(asr)),
+            llm=RemoteLlm(llm),
+            tts=RemoteTts(tts),
+        )
+        self._sessions: set[asyncio.Task[None]] = set()
+
+    @app.get("/")
+    async def greet(self) -> PlainTextResponse:
+        return PlainTextResponse("Antiphon. Talk to /v1/realtime over a WebSocket; /healthz says how it is.\n")
+
+    @app.get("/healthz")
+    async def healthz(self) -> JSONResponse:
+        """200 once every stage has answered a call, else 503 with those that did not."""
+        answers = await asyncio.gather(*(_answers(name, handle) for name, handle in self._handles.items()))
+        waiting = [name for name, answered in zip(self._handles, answers, strict=True) if not answered]
+        return JSONResponse(
+            {"ready": not waiting, "waiting_for": waiting, "sessions": len(self._sessions)},
+            status_code=503 if waiting else 200,
+        )
+
+    @app.websocket("/v1/realtime")
+    async def realtime(self, socket: WebSocket) -> None:
+        limits = self._config.ingress
+        no = refusal(
+            socket, sessions=len(self._sessions), max_sessions=limits.max_sessions, origins=limits.origins
+        )
+        if no is not None:
+            await socket.send_denial_response(no)
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self._sessions.add(task)
+        try:
+            await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
+            await converse(
+                StarletteSocket(socket),
+                self._stages,
+                model=socket.query_params.get("model", "antiphon"),
+                defaults=self._config.session,
+                tuning=self._config.conversation,
+                extensions="antiphon" in socket.query_params,
+            )
+        finally:
+            self._sessions.discard(task)
+
+    async def ready(self) -> bool:
+        return True
+
+    async def hang_up(self) -> int:
+        """Ends every session; each client is told (1012). Returns how many there were."""
+        sessions = set(self._sessions)
+        for session in sessions:
+            session.cancel()
+        if sessions:
+            await asyncio.wait(sessions, timeout=READY_S)
+        return len(sessions)
+
+
+async def _answers(stage: str, handle: DeploymentHandle) -> Any:
+    try:
+        return await call(stage, handle.options(method_name="ready"), deadline_s=READY_S)
+    except StageError:
+        return False

@@ -1,0 +1,184 @@
+"""Starts one Antiphon server on this machine, and stops everything it started.
+
+    python -m deployments.launch --config configs/laptop.yaml --port 8765
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from conversation.errors import ConfigError
+from deployments.config import Config, load_config
+from deployments.local_ray import LocalRay, local_ray
+
+START_S = 180.0
+"""Models of a laptop load within seconds; the largest ones, from a slow disk, within minutes."""
+LOOK_EVERY_S = 0.2
+HANG_UP_S = 3.0
+
+
+class StartError(Exception):
+    """The server did not come up; the message says which stage and why."""
+
+
+class StopError(BaseException):
+    """Somebody wants the server to end."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m deployments.launch", description=__doc__)
+    parser.add_argument("--config", required=True, help="what the server is made of, e.g. configs/laptop.yaml")
+    parser.add_argument("--port", type=int, default=8765, help="on loopback; default %(default)s")
+    arguments = parser.parse_args()
+    try:
+        serve(load_config(arguments.config), arguments.port)
+    except ConfigError as error:
+        _say(f"Antiphon cannot start: {error}", to=sys.stderr)
+        return 2
+    except StartError as error:
+        _say(f"Antiphon did not start: {error}", to=sys.stderr)
+        return 1
+    except StopError:
+        _say("Stopped.")
+    return 0
+
+
+def serve(config: Config, port: int) -> None:
+    """Until a signal comes, which raises StopError. Raises ConfigError or StartError when there is no way."""
+    started_s = time.monotonic()
+    with _signals_stop(), local_ray(port, cpus=cpus_of(config)) as ray, _stopping_quietly():
+        _on_signals(_stop)  # Ray has put its own in place
+        _say(f"Ray is up after {time.monotonic() - started_s:.0f} s. Logs of the stages: {ray.logs}")
+        require_gpus(config)
+        deploy(config)
+        wait_until_ready(ray, started_s)
+        _say(f"Antiphon listens on ws://127.0.0.1:{port}/v1/realtime")
+        _say(f"and on {ray.url}/ after {time.monotonic() - started_s:.0f} s. Ctrl-C stops it.")
+        try:
+            while True:
+                signal.pause()
+        except StopError:
+            _say("Stopping.")
+            hang_up()
+            raise
+
+
+def cpus_of(config: Config) -> float:
+    stages = sum(stage.replicas * stage.cpus for stage in config.stages.values())
+    return stages + config.ingress.replicas * config.ingress.cpus
+
+
+def require_gpus(config: Config) -> None:
+    """Raises ConfigError when the stages want more GPUs than there are: Ray would wait for them for ever."""
+    import ray
+
+    wanted = sum(stage.replicas * stage.gpus for stage in config.stages.values())
+    present = ray.cluster_resources().get("GPU", 0.0)
+    if wanted > present:
+        raise ConfigError(f"the stages ask for {wanted:g} GPUs and this machine has {present:g}")
+
+
+def deploy(config: Config) -> None:
+    from ray import serve
+
+    from graph import build
+
+    serve.run_many(
+        [serve.RunTarget(build(config), name="antiphon", route_prefix="/")],
+        wait_for_ingress_deployment_creation=False,
+        wait_for_applications_running=False,
+    )
+
+
+def wait_until_ready(ray: LocalRay, started_s: float) -> None:
+    """Until /healthz says so, and tells meanwhile how far each stage is. Raises StartError."""
+    told: dict[str, str] = {}
+    while time.monotonic() < started_s + START_S:
+        for name, (status, why) in _deployments().items():
+            if status in ("DEPLOY_FAILED", "UNHEALTHY"):
+                raise StartError(f"{name} failed\n{why.strip()}")
+            if told.get(name) != status:
+                told[name] = status
+                words = "ready" if status == "HEALTHY" else "loading"
+                _say(f"  {name}: {words} ({time.monotonic() - started_s:.0f} s)")
+        if told and all(status == "HEALTHY" for status in told.values()) and _is_healthy(ray):
+            return
+        time.sleep(LOOK_EVERY_S)
+    raise StartError(f"not ready after {START_S:.0f} s: {told}")
+
+
+def _deployments() -> dict[str, tuple[str, str]]:
+    from ray import serve
+
+    application = serve.status().applications.get("antiphon")
+    if application is None:
+        return {}
+    return {name: (d.status.value, d.message) for name, d in application.deployments.items()}
+
+
+def _is_healthy(ray: LocalRay) -> bool:
+    try:
+        with urllib.request.urlopen(f"{ray.url}/healthz", timeout=5) as answer:
+            return bool(json.load(answer)["ready"])
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def hang_up() -> None:
+    """Lets the clients know, so that they come back later instead of guessing."""
+    from ray import serve
+    from ray.exceptions import RayError
+    from ray.serve.exceptions import RayServeException
+
+    try:
+        serve.get_deployment_handle("ingress", "antiphon").hang_up.remote().result(timeout_s=HANG_UP_S)
+    except (RayError, RayServeException, TimeoutError):
+        return  # it is being stopped anyway
+
+
+# --- signals
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise StopError
+
+
+def _on_signals(handler: Any) -> None:
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    _on_signals(_stop)
+    try:
+        yield
+    finally:
+        _on_signals(signal.SIG_DFL)
+
+
+@contextmanager
+def _stopping_quietly() -> Iterator[None]:
+    """A second Ctrl-C does not interrupt the tidying up, which takes seconds."""
+    try:
+        yield
+    finally:
+        _on_signals(signal.SIG_IGN)
+
+
+def _say(text: str, to: Any = None) -> None:
+    print(text, file=to or sys.stdout, flush=True)  # noqa: T201  a person started this
+
+
+if __name__ == "__main__":
+    sys.exit(main())
