@@ -136,7 +136,7 @@ async def test_a_session_reads_only_what_is_new(llm: LlamaCpp) -> None:
 
 
 async def test_when_the_oldest_messages_go_the_rest_is_not_read_again(llm: LlamaCpp) -> None:
-    turns = [Message(role, f"{role} {n}: {FOXES}") for n in range(6) for role in ("user", "assistant")]
+    turns = [Message(role, f"{role} {n}: {FOXES}") for n in range(4) for role in ("user", "assistant")]
     last = Message("user", "And then?")
     _, whole = await _reply(llm, [PERSONA, *turns, last], "cut", 5)
     _, cut = await _reply(llm, [PERSONA, *turns[4:], last], "cut", 5)
@@ -149,7 +149,7 @@ async def test_what_one_session_was_told_never_serves_another() -> None:
     llm = LlamaCpp(sessions=1)
     try:
         await _reply(llm, [PERSONA, Message("user", "I am Ann and my secret is blue."), *shared], "ann", 2)
-        _, usage = await _reply(llm, [PERSONA, Message("user", "Hello, I am Bob."), *shared], "bob", 2)
+        _, usage = await _reply(llm, [PERSONA, *shared], "bob", 2)
     finally:
         llm.close()
     # The persona comes first in both and was read before any secret; what follows the secret was not.
