@@ -1,0 +1,491 @@
+"""Whole sessions over an in-memory socket, in virtual time: what a stock client sends and is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from conversation.audio import to_pcm16
+from conversation.scripted import Line, Lines, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad, tone
+from conversation.settings import Settings, Tuning
+from conversation.stages import Stages
+from realtime import session
+from realtime.session import Hangup, converse
+from tests import virtual_time
+from tests.stock_events import stock_event
+
+WIRE_HZ = 24_000
+CHUNK_S = 0.04
+STORY = "Once upon a time there was a little dog who lived in a big house by the sea."
+
+
+class Wire:
+    """A socket in memory. The server holds it as its Socket; a scene plays the client."""
+
+    def __init__(self) -> None:
+        self._to_server: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self._arrived = asyncio.Condition()
+        self.sent: list[dict[str, Any]] = []
+        self.times_s: list[float] = []
+        self.closed: tuple[int, str] | None = None
+        self.reads = True
+        self.gone = False
+        self._ids = itertools.count()
+
+    # --- the server's end
+
+    async def receive(self) -> str | bytes:
+        frame = await self._to_server.get()
+        if frame is None:
+            raise Hangup
+        return frame
+
+    async def send(self, text: str) -> None:
+        if self.gone:
+            raise Hangup
+        if not self.reads:
+            await asyncio.Event().wait()
+        async with self._arrived:
+            self.sent.append(stock_event(text))
+            self.times_s.append(asyncio.get_running_loop().time())
+            self._arrived.notify_all()
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed = code, reason
+
+    # --- the client's end
+
+    def say(self, kind: str, **fields: Any) -> str:
+        """Sends an event; gives its id."""
+        event_id = f"client_{next(self._ids)}"
+        self.frame(json.dumps({"type": kind, "event_id": event_id, **fields}))
+        return event_id
+
+    def frame(self, frame: str | bytes) -> None:
+        self._to_server.put_nowait(frame)
+
+    def hang_up(self) -> None:
+        self.gone = True
+        self._to_server.put_nowait(None)
+
+    async def until(self, kind: str, count: int = 1) -> dict[str, Any]:
+        """Waits for the `count`-th event of that type."""
+        async with asyncio.timeout(60), self._arrived:
+            await self._arrived.wait_for(lambda: len(self.of(kind)) >= count)
+        return self.of(kind)[count - 1]
+
+    async def voice(self, *stretches: tuple[float, float], until_s: float) -> None:
+        """Streams the user's microphone as it runs, silent but for the stretches."""
+        loop, start_s = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        for number in range(round(until_s / CHUNK_S)):
+            now_s = number * CHUNK_S
+            loud = any(begin_s <= now_s < end_s for begin_s, end_s in stretches)
+            self.append(CHUNK_S, level=0.2 if loud else 0.0)
+            await asyncio.sleep(max(0.0, start_s + now_s + CHUNK_S - loop.time()))
+
+    def append(self, duration_s: float, level: float = 0.2) -> None:
+        pcm = to_pcm16(tone(duration_s, WIRE_HZ, level))
+        self.say("input_audio_buffer.append", audio=base64.b64encode(pcm).decode())
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.sent if event["type"] == kind]
+
+    @property
+    def story(self) -> list[str]:
+        """The types, in order; those of the same kind in a row count once."""
+        types = [event["type"] for event in self.sent]
+        return [kind for place, kind in enumerate(types) if place == 0 or types[place - 1] != kind]
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        return [event["error"] for event in self.of("error")]
+
+
+Scene = Callable[[Wire], Awaitable[None]]
+
+
+def play(
+    scene: Scene,
+    *,
+    asr: Lines = (),
+    llm: Lines = (),
+    settings: Settings | None = None,
+    extensions: bool = False,
+) -> Wire:
+    """Runs the scene against a session, hangs up after it, and sees to it that no task is left."""
+    stages = Stages(ScriptedVad(), ScriptedAsr(script=asr), ScriptedLlm(script=llm), ScriptedTts())
+
+    async def whole() -> Wire:
+        wire = Wire()
+        serving = asyncio.create_task(
+            converse(
+                wire,
+                stages,
+                model="m",
+                defaults=settings or Settings(transcribe=True),
+                tuning=Tuning(),
+                extensions=extensions,
+            )
+        )
+        try:
+            await scene(wire)
+        finally:
+            wire.hang_up()
+            async with asyncio.timeout(60):
+                await serving
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, f"tasks left: {left}"
+        return wire
+
+    return virtual_time.run(whole())
+
+
+PUSH_TO_TALK = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+TEXT_ONLY = {"type": "realtime", "output_modalities": ["text"]}
+
+
+def text_item(text: str, item_id: str | None = None) -> dict[str, Any]:
+    return {
+        "id": item_id,
+        "type": "message",
+        "role": "user",
+        "content": [{"type": "input_text", "text": text}],
+    }
+
+
+def test_a_spoken_turn_is_answered_in_speech() -> None:
+    async def scene(wire: Wire) -> None:
+        await wire.voice((1.0, 2.2), until_s=3.0)
+        await wire.until("response.done")
+
+    wire = play(scene, asr=["how are you today"], llm=["Very well, thank you."])
+
+    deltas = "conversation.item.input_audio_transcription.delta"
+    completed = "conversation.item.input_audio_transcription.completed"
+    told = [kind for kind in wire.story if kind not in (deltas, completed)]
+    assert told[:7] == [
+        "session.created",
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+    ]
+    assert told[-6:] == [
+        "response.output_audio.done",
+        "response.output_audio_transcript.done",
+        "response.content_part.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+    [heard] = wire.of(completed)
+    assert heard["transcript"] == "how are you today"
+    assert wire.of("conversation.item.added")[0]["item"]["id"] == heard["item_id"]
+    [done] = wire.of("response.output_audio_transcript.done")
+    assert done["transcript"] == "Very well, thank you."
+    said = "".join(event["delta"] for event in wire.of("response.output_audio_transcript.delta"))
+    assert said == "Very well, thank you."
+
+
+def test_onset_and_end_are_counted_in_audio_written() -> None:
+    async def scene(wire: Wire) -> None:
+        await wire.voice((1.0, 2.2), until_s=3.0)
+        await wire.until("response.done")
+
+    wire = play(scene, asr=["how are you today"], llm=["Well."])
+
+    [started] = wire.of("input_audio_buffer.speech_started")
+    [stopped] = wire.of("input_audio_buffer.speech_stopped")
+    assert started["audio_start_ms"] == pytest.approx(1000 - 300, abs=64)
+    assert stopped["audio_end_ms"] == pytest.approx(2200 + 500, abs=64)
+
+
+def test_typed_words_are_answered_in_text() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session=TEXT_ONLY)
+        wire.say("conversation.item.create", item=text_item("Hello.", "mine"), previous_item_id="root")
+        wire.say("response.create", response={"metadata": {"client_event_id": "7"}, "instructions": None})
+        await wire.until("response.done")
+
+    wire = play(scene, llm=["Hello to you."])
+
+    assert wire.story == [
+        "session.created",
+        "session.updated",
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+    assert wire.of("conversation.item.added")[0]["item"]["id"] == "mine"
+    assert wire.of("response.created")[0]["response"]["metadata"] == {"client_event_id": "7"}
+    done = wire.of("response.done")[0]["response"]
+    assert done["metadata"] == {"client_event_id": "7"}
+    assert done["status"] == "completed"
+    assert done["output"][0]["content"] == [{"type": "output_text", "text": "Hello to you."}]
+
+
+def test_push_to_talk() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session=PUSH_TO_TALK)
+        await wire.until("session.updated")
+        for _ in range(30):
+            wire.append(CHUNK_S)
+        wire.say("input_audio_buffer.commit")
+        await wire.until("conversation.item.done")
+        wire.say("response.create")
+        await wire.until("response.done")
+
+    wire = play(scene, asr=["how are you today"], llm=["Well."])
+
+    assert not wire.of("input_audio_buffer.speech_started")
+    assert [kind for kind in wire.story if "transcription" not in kind][:6] == [
+        "session.created",
+        "session.updated",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+    ]
+    await_text = wire.of("conversation.item.input_audio_transcription.completed")[0]
+    assert await_text["transcript"] == "how are you today"
+    assert await_text["usage"]["seconds"] == pytest.approx(1.2, abs=0.001)
+
+
+def test_push_to_talk_may_drop_what_was_said() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session=PUSH_TO_TALK)
+        wire.append(1.0)
+        wire.say("input_audio_buffer.clear")
+        wire.say("input_audio_buffer.commit")
+        await wire.until("error")
+
+    wire = play(scene)
+
+    assert wire.story == ["session.created", "session.updated", "input_audio_buffer.cleared", "error"]
+    assert wire.errors[0]["code"] == "input_audio_buffer_commit_empty"
+
+
+def test_barge_in_as_stock_clients_do_it() -> None:
+    async def scene(wire: Wire) -> None:
+        voice = asyncio.create_task(wire.voice((1.0, 2.2), (4.0, 5.2), until_s=7.0))
+        await wire.until("input_audio_buffer.speech_started", 2)
+        item_id = wire.of("response.output_item.added")[0]["item"]["id"]
+        wire.say("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=60_000)
+        wire.say("conversation.item.retrieve", item_id=item_id)
+        await wire.until("response.done", 2)
+        await voice
+
+    wire = play(scene, asr=["tell me a story", "stop that right now"], llm=[STORY, "Alright."])
+
+    assert not wire.errors
+    first, second = (event["response"] for event in wire.of("response.done"))
+    assert (first["status"], first["status_details"]["reason"]) == ("cancelled", "turn_detected")
+    assert second["status"] == "completed"
+    [truncated] = wire.of("conversation.item.truncated")
+    assert truncated["audio_end_ms"] < 60_000
+    [retrieved] = wire.of("conversation.item.retrieved")
+    assert retrieved["item"]["status"] == "incomplete"
+    types = [event["type"] for event in wire.sent]
+    assert types.index("response.done") < types.index("response.created", types.index("response.done"))
+
+
+def test_a_client_may_cancel() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("conversation.item.create", item=text_item("A story, please."))
+        wire.say("response.create")
+        await wire.until("response.output_audio.delta")
+        wire.say("response.cancel")
+        await wire.until("response.done")
+        wire.say("response.cancel")
+        await wire.until("error")
+
+    wire = play(scene, llm=[STORY])
+
+    done = wire.of("response.done")[0]["response"]
+    assert done["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
+    assert wire.errors[0]["code"] == "response_cancel_not_active"
+    assert wire.errors[0]["message"].startswith("Cancellation failed")
+
+
+def test_errors_name_their_event_and_the_session_lives() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.frame("{")
+        wire.frame(b"\x00")
+        ids.append(wire.say("nope"))
+        ids.append(wire.say("session.update", session={"type": "realtime", "bogus_field": 1}))
+        ids.append(wire.say("conversation.item.retrieve", item_id="item_x"))
+        ids.append(wire.say("conversation.item.delete", item_id="item_x"))
+        ids.append(wire.say("conversation.item.truncate", item_id="item_x", content_index=0, audio_end_ms=0))
+        wire.say("conversation.item.create", item=text_item("One.", "twice"))
+        ids.append(wire.say("conversation.item.create", item=text_item("Two.", "twice")))
+        ids.append(wire.say("conversation.item.truncate", item_id="twice", content_index=0, audio_end_ms=0))
+        ids.append(wire.say("input_audio_buffer.append", audio="!"))
+        wire.say("session.update", session={"type": "realtime"})
+        await wire.until("session.updated")
+
+    ids: list[str] = []
+    wire = play(scene)
+
+    assert [error["code"] for error in wire.errors] == [
+        "invalid_json",
+        "invalid_event",
+        "invalid_value",
+        "unknown_parameter",
+        "item_retrieve_invalid_item_id",
+        "item_delete_invalid_item_id",
+        "item_truncate_invalid_item_id",
+        "item_create_duplicate_item_id",
+        None,
+        "invalid_value",
+    ]
+    assert [error["event_id"] for error in wire.errors] == [None, None, *ids]
+    assert wire.closed is None
+
+
+def test_an_item_may_be_deleted_and_made_again_with_its_id() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("conversation.item.create", item=text_item("One.", "mine"))
+        wire.say("conversation.item.delete", item_id="mine")
+        wire.say("conversation.item.create", item=text_item("Two.", "mine"))
+        wire.say("conversation.item.retrieve", item_id="mine")
+        await wire.until("conversation.item.retrieved")
+
+    wire = play(scene)
+
+    assert not wire.errors
+    assert wire.sent[-1]["item"]["content"][0]["text"] == "Two."
+
+
+def test_the_voice_is_locked_once_it_was_heard() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session=voice("anna"))
+        wire.say("conversation.item.create", item=text_item("Hi."))
+        wire.say("response.create")
+        await wire.until("response.done")
+        wire.say("session.update", session=voice("ben"))
+        await wire.until("error")
+
+    def voice(name: str) -> dict[str, Any]:
+        return {"type": "realtime", "audio": {"output": {"voice": name}}}
+
+    wire = play(scene, llm=["Hi."])
+
+    assert wire.of("response.created")[0]["response"]["audio"]["output"]["voice"] == "anna"
+    assert wire.errors[0]["code"] == "cannot_update_voice"
+
+
+def test_odd_bytes_and_long_appends_lose_nothing() -> None:
+    pcm = to_pcm16(tone(3.0, WIRE_HZ))
+
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session=PUSH_TO_TALK)
+        for start, end in [(0, 1), (1, 4), (4, 4), (4, 4 + 2001), (2005, len(pcm))]:
+            wire.say("input_audio_buffer.append", audio=base64.b64encode(pcm[start:end]).decode())
+        wire.say("input_audio_buffer.commit")
+        await wire.until("conversation.item.input_audio_transcription.completed")
+
+    wire = play(scene, asr=["one two three four five six seven eight nine ten"])
+
+    [completed] = wire.of("conversation.item.input_audio_transcription.completed")
+    assert completed["usage"]["seconds"] == pytest.approx(3.0, abs=0.0001)
+
+
+def test_timing_is_told_to_those_who_asked_for_extensions() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("response.create")
+        await wire.until("response.done")
+
+    assert play(scene, llm=["Hi."], extensions=True).of("antiphon.turn.timing")
+    assert not play(scene, llm=["Hi."]).of("antiphon.turn.timing")
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.5, 2.5, 3.0, 4.5])
+def test_a_hang_up_at_any_time_leaves_nothing(after_s: float) -> None:
+    async def scene(wire: Wire) -> None:
+        voice = asyncio.create_task(wire.voice((1.0, 2.2), until_s=5.0))
+        await asyncio.sleep(after_s)
+        voice.cancel()
+
+    wire = play(scene, asr=["tell me a story"], llm=[STORY])
+
+    assert wire.closed is None
+
+
+def test_a_cancelled_session_closes_with_1012_and_leaves_nothing() -> None:
+    async def whole() -> Wire:
+        wire = Wire()
+        stages = Stages(
+            ScriptedVad(), ScriptedAsr(script=[]), ScriptedLlm(script=[Line(hangs=True)]), ScriptedTts()
+        )
+        serving = asyncio.create_task(
+            converse(wire, stages, model="m", defaults=Settings(), tuning=Tuning(), extensions=False)
+        )
+        wire.say("response.create")
+        await wire.until("session.created")
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return wire
+
+    wire = virtual_time.run(whole())
+    assert wire.closed is not None
+    assert wire.closed[0] == 1012
+
+
+def test_a_client_that_never_reads_is_closed_once_too_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "OUTBOX_CHARS", 100_000)
+
+    async def scene(wire: Wire) -> None:
+        wire.reads = False
+        while wire.closed is None:
+            wire.say("nope")
+            await asyncio.sleep(0)
+
+    wire = play(scene)
+
+    assert wire.closed == (1008, "The client does not read what it is sent.")
+    assert not wire.sent
+
+
+def test_a_client_that_reads_nothing_for_long_is_closed_however_little_waits() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.reads = False
+        await asyncio.sleep(session.SEND_S + 1)
+        assert wire.closed is not None
+
+    assert play(scene).closed == (1008, "The client does not read what it is sent.")
+
+
+def test_a_fault_of_ours_closes_with_1011(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(ScriptedVad):
+        async def step(self, frames: Any, states: Any) -> Any:
+            raise RuntimeError("a defect")
+
+    async def whole() -> Wire:
+        wire = Wire()
+        stages = Stages(Broken(), ScriptedAsr(script=[]), ScriptedLlm(script=[]), ScriptedTts())
+        wire.append(0.1)
+        await converse(wire, stages, model="m", defaults=Settings(), tuning=Tuning(), extensions=False)
+        return wire
+
+    wire = virtual_time.run(whole())
+    assert wire.closed == (1011, "The server had an internal error.")
+    assert wire.sent[0]["session"]["id"] in caplog.text
