@@ -94,6 +94,8 @@ class Answer:
             self._emit(OutputDone(done.id, item, self._history.before(item.id)))
             if status == "cancelled" or self._told_samples is not None:
                 self.cut_short()
+            elif status != "completed":
+                self._keep_heard(self._playback.sent_samples)
             done = replace(done, output=(item,))
         self._emit(ResponseDone(done))
 
@@ -104,10 +106,14 @@ class Answer:
 
     def cut_short(self) -> None:
         """Keeps in the history what has been heard up to now, of a spoken answer that is closed."""
-        if self._item is None or not self._clauses or self._item.id not in self._history:
-            return
-        played = self._playback.played_samples - self._playback_start
-        self._history.cut(self._item.id, max(0, played if self._told_samples is None else self._told_samples))
+        if self._told_samples is None:
+            self._keep_heard(self._playback.played_samples)
+        else:
+            self._keep_heard(self._playback_start + self._told_samples)
+
+    def _keep_heard(self, playback_samples: int) -> None:
+        if self._item is not None and self._clauses and self._item.id in self._history:
+            self._history.cut(self._item.id, max(0, playback_samples - self._playback_start))
 
     def _begun(self) -> Item:
         if self._item is None:

@@ -110,9 +110,9 @@ def _line(line: Line | str | Mapping[str, Any]) -> Line:
 
 
 def tone(duration_s: float, rate_hz: int = HEARING_HZ, level: float = 0.2) -> Audio:
-    """A hum of 200 Hz that scripted ears take for speech."""
-    times_s = np.arange(round(duration_s * rate_hz)) / rate_hz
-    return Audio((level * np.sin(2 * np.pi * 200 * times_s)).astype(np.float32), rate_hz)
+    """A buzz of 200 Hz that scripted ears take for speech; a square wave, loud in every sample."""
+    half_periods = np.arange(round(duration_s * rate_hz)) * 400 // rate_hz
+    return Audio(np.where(half_periods % 2, -level, level).astype(np.float32), rate_hz)
 
 
 class ScriptedVad:
@@ -147,10 +147,12 @@ class ScriptedAsr:
 
     async def step(
         self, audio: Audio, memory: ScriptedAsrMemory | None, *, final: bool
-    ) -> tuple[Transcript, ScriptedAsrMemory]:
-        if memory is None:
-            memory = ScriptedAsrMemory(self.script.take(), 0.0)
-        heard = ScriptedAsrMemory(memory.line, memory.loud_s + _loud_s(audio))
+    ) -> tuple[Transcript, ScriptedAsrMemory | None]:
+        loud_s = _loud_s(audio)
+        if memory is None and not loud_s:
+            return Transcript(""), None
+        memory = memory or ScriptedAsrMemory(self.script.take(), 0.0)
+        heard = ScriptedAsrMemory(memory.line, memory.loud_s + loud_s)
         line = self.script[heard.line]
         if final:
             await asyncio.sleep(line.first_s)

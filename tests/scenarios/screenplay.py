@@ -1,7 +1,8 @@
 """Screenplays: who speaks when, and what comes of it, in virtual time.
 
 A play streams its user's voice to a real Conversation over scripted stages, 20 ms at a time, notes every
-event with its time, and afterwards sees to it that nothing is left behind: no task, no stream, no line unspoken.
+event with its time, and afterwards sees to it that nothing is left behind: no task, no stream, no line
+unspoken.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ class Play:
         self.settings = settings or Settings(transcribe=True)
         self.tuning = tuning or Tuning()
         self.conversation: Conversation
+        self.seen = Seen()
         self._voice: list[tuple[float, float]] = []
         self._mute: list[tuple[float, float]] = []
         self._acts: list[tuple[float, Callable[[Conversation], None]]] = []
@@ -130,7 +132,7 @@ class Play:
         return virtual_time.run(self._run(until_s))
 
     async def _run(self, until_s: float) -> Seen:
-        seen, loop = Seen(), asyncio.get_running_loop()
+        seen, loop = self.seen, asyncio.get_running_loop()
         self.conversation = Conversation(
             Stages(self.vad, self.asr, self.llm, self.tts),
             self.settings,
