@@ -29,6 +29,7 @@ from conversation.stages import Message, ReplyParams, ReplyPart, Tool, Transcrip
 from deployments.asr.memories import Ticket, TicketLost, Token
 from deployments.vad.rows import Rows, join, pack, split_states
 
+READY_DEADLINE_S = 2.0
 VAD_DEADLINE_S = 2.0
 ASR_DEADLINE_S = 10.0
 STREAM_ITEM_DEADLINE_S = 60.0
@@ -60,6 +61,14 @@ async def call(stage: str, method: DeploymentHandle, *args: Any, deadline_s: flo
                 return await _attempt(stage, method, *args)
     except TimeoutError as error:
         raise as_stage_error(stage, error) from error
+
+
+async def is_ready(stage: str, deployment: DeploymentHandle) -> bool:
+    """Whether a replica of the stage answers. It does once its model is loaded."""
+    try:
+        return bool(await call(stage, deployment.options(method_name="ready"), deadline_s=READY_DEADLINE_S))
+    except StageError:
+        return False
 
 
 async def _attempt(stage: str, method: DeploymentHandle, *args: Any) -> Any:

@@ -77,7 +77,9 @@ def own_environment(home: Path) -> dict[str, str]:
     return {
         MARK: str(home),
         "ANTIPHON_LOOPBACK": "1",
-        # Ray's ports listen on all interfaces; whoever may call them may run code.
+        # This machine is 127.0.0.1, whatever networks it is in: what Ray and Serve take a Mac to be.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # Some of Ray's ports listen on all interfaces; whoever may call them may run code.
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),

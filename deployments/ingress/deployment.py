@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.websockets import WebSocket
 
-from conversation.errors import StageError
 from conversation.segments import Segments
 from conversation.stages import Stages
-from deployments.calls import RemoteAsr, RemoteLlm, RemoteSegmentAsr, RemoteTts, RemoteVad, call
+from deployments.calls import RemoteAsr, RemoteLlm, RemoteSegmentAsr, RemoteTts, RemoteVad, is_ready
 from deployments.config import Config
 from deployments.hosting import listen_on_loopback_if_asked
 from deployments.ingress.app import SUBPROTOCOL, StarletteSocket, refusal, set_uvicorn_limits
 from realtime.session import converse
 
-READY_S = 2.0
-"""A stage that does not answer a call for nothing within so long is not ready."""
+HANG_UP_S = 2.0
+"""For all closing handshakes together."""
 
 app = FastAPI(openapi_url=None)
 
@@ -56,7 +53,7 @@ class Ingress:
     @app.get("/healthz")
     async def healthz(self) -> JSONResponse:
         """200 once every stage has answered a call, else 503 with those that did not."""
-        answers = await asyncio.gather(*(_answers(name, handle) for name, handle in self._handles.items()))
+        answers = await asyncio.gather(*(is_ready(name, handle) for name, handle in self._handles.items()))
         waiting = [name for name, answered in zip(self._handles, answers, strict=True) if not answered]
         return JSONResponse(
             {"ready": not waiting, "waiting_for": waiting, "sessions": len(self._sessions)},
@@ -97,12 +94,6 @@ class Ingress:
         for session in sessions:
             session.cancel()
         if sessions:
-            await asyncio.wait(sessions, timeout=READY_S)
+            await asyncio.wait(sessions, timeout=HANG_UP_S)
         return len(sessions)
 
-
-async def _answers(stage: str, handle: DeploymentHandle) -> Any:
-    try:
-        return await call(stage, handle.options(method_name="ready"), deadline_s=READY_S)
-    except StageError:
-        return False
