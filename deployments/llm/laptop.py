@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import Any
 
 from conversation.errors import ConfigError
 from conversation.stages import Llm
+from deployments.llm.llama_cpp import LlamaCpp
+from deployments.llm.openai_compatible import OpenAiCompatible
 
 
 def choose(**options: Any) -> Llm:
@@ -21,10 +24,8 @@ def choose(**options: Any) -> Llm:
         raise ConfigError(
             f"{missing[0]} is not set, but {other} is: set both, or neither for the built-in model"
         )
-    if missing:
-        from deployments.llm.llama_cpp import LlamaCpp
+    return LlamaCpp(**options) if missing else OpenAiCompatible()
 
-        return LlamaCpp(**options)
-    from deployments.llm.openai_compatible import OpenAiCompatible
 
-    return OpenAiCompatible()
+# A configuration's options are checked against the signature before anything is loaded.
+choose.__signature__ = inspect.signature(LlamaCpp)  # type: ignore[attr-defined]

@@ -55,6 +55,7 @@ class LlamaEngine:
         params.cache_idle_slots = False
         params.fit_params = False  # sizes are what we say, not what the machine has free
         params.verbosity = 0
+        params.ui = params.endpoint_slots = False
         # xllamacpp always listens on a free loopback port, and counting tokens is offered nowhere else.
         self._api_key = secrets.token_hex(16)
         params.api_keys = [self._api_key]

@@ -5,6 +5,7 @@ import pytest
 from conversation.errors import ConfigError
 from deployments.llm.laptop import choose
 from deployments.llm.openai_compatible import OpenAiCompatible
+from deployments.loading import check_options
 
 
 def test_an_endpoint_in_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,3 +29,8 @@ def test_half_an_endpoint_is_a_mistake_that_names_the_other_half(
     monkeypatch.delenv(missing, raising=False)
     with pytest.raises(ConfigError, match=f"{missing} is not set"):
         choose()
+
+
+def test_a_misspelt_option_is_found_before_anything_is_loaded() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'max_tokens'"):
+        check_options(choose, {"max_token": 3}, "llm.options")
