@@ -1,12 +1,12 @@
 """A Piper voice, spoken chunk by chunk inside the sentence, on the CPU.
 
-The front end of the network sees a whole sentence, so the intonation is that of the whole; the decoder is a
-convolution over the front end's frames and is run over a few of them at a time. Between chunks nothing is
-kept but the frames, so streams of several callers take turns on the one model thread.
+The front end of the network sees a whole sentence, so the intonation is that of the whole; the rest is made
+of convolutions over the front end's frames and is run over a few of them at a time. Between chunks nothing is
+kept but frames, so streams of several callers take turns on the one model thread.
 
 streaming-vits, which splits the network, has an engine too. It is not used: its constructor insists on a
-phonemizer of its own (a system eSpeak NG or the piper_phonemize package), and it sets more context for a
-chunk than the network can use, and more work for a step than a cancelled call should wait for.
+phonemizer of its own (a system eSpeak NG or the piper_phonemize package), it sets more context for a chunk
+than the network can use, and more work for a step than another caller should wait for.
 
 Voices: https://huggingface.co/rhasspy/piper-voices. This module knows no Ray.
 """
@@ -36,9 +36,11 @@ from deployments.weights import locate
 if TYPE_CHECKING:
     from onnxruntime import RunOptions
 
-CONTEXT_FRAMES = 28
-"""What the decoder is given on either side of a chunk. Its receptive field ends at 44 frames, but beyond 28
-no sample moves by more than 3e-6, a tenth of what a bit of PCM16 is worth (measured on en_US-joe-medium)."""
+FLOW_CONTEXT = 28
+VOCODER_CONTEXT = 10
+"""Frames that each part is given on either side of those it is asked for. The flow's receptive field ends at
+32 frames and the vocoder's at 20, but beyond these no sample moves by more than a tenth of a step of PCM16
+(measured on en_US-joe-medium)."""
 
 LONGEST_SENTENCE = 200
 """Phonemes, about 10 s of speech. The front end's time grows with the square of the length (0.1 s for
@@ -48,8 +50,8 @@ ROUNDING = 0.24
 """The share of a sentence's natural length that does not scale with the network's `length_scale`: every
 phoneme lasts a whole number of frames, rounded up (measured on en_US-joe-medium for scales of 0.35 to 5)."""
 
-Latent = NDArray[np.float32]
-"""What the front end hands to the decoder, shape (1, channels, frames)."""
+Frames = NDArray[np.float32]
+"""What the parts of the network hand on, shape (1, channels, frames)."""
 
 _NOTHING: Samples = np.zeros(0, np.float32)
 
@@ -73,7 +75,7 @@ class Piper:
             threads: of the network. One keeps seven times ahead of playback; a second did not help on two
                 busy cores.
             chunk_frames: the lengths of the first, second, ... chunk; the last one repeats. Short first, to
-                be heard early; then longer, since each costs twice CONTEXT_FRAMES on top.
+                be heard early; then longer, since each costs its context on top.
 
         Raises ConfigError when a voice cannot be used.
         """
@@ -134,7 +136,7 @@ def _length_scale(speed: float) -> float:
 
 
 class _Voice:
-    """The two halves of one voice's network."""
+    """One voice's network, and what its configuration says."""
 
     def __init__(self, directory: Path, threads: int) -> None:
         file = voice_file(directory)
@@ -150,9 +152,10 @@ class _Voice:
             raise ConfigError(f"{config_file(file)} is no Piper voice's: it lacks {error}") from error
         self._graphs = streaming_graphs(file)
         self._frontend = OnnxModel(self._graphs.frontend, stage="tts", threads=threads)
-        self._decoder = OnnxModel(self._graphs.decoder, stage="tts", threads=threads)
+        self._flow = OnnxModel(self._graphs.flow, stage="tts", threads=threads)
+        self._vocoder = OnnxModel(self._graphs.vocoder, stage="tts", threads=threads)
 
-    def latent(self, phonemes: str, speed: float, options: RunOptions | None = None) -> Latent:
+    def latent(self, phonemes: str, speed: float, options: RunOptions | None = None) -> Frames:
         """The frames of one sentence. They are sampled: no two calls give the same."""
         ids = phoneme_ids(phonemes, self._id_map)
         inputs: dict[str, NDArray[Any]] = {
@@ -165,17 +168,24 @@ class _Voice:
         return self._frontend.run(inputs, [self._graphs.latent], options)[0]
 
     def decode(
-        self, latent: Latent, lengths: Iterator[int], options: RunOptions | None = None
+        self, latent: Frames, lengths: Iterator[int], options: RunOptions | None = None
     ) -> Iterator[Samples]:
         """The sound of the frames, in chunks of so many frames."""
         frames, hop = latent.shape[2], self._graphs.hop_samples
+        flowed = latent[:, :, :0]
         start = 0
         while start < frames:
             end = min(start + next(lengths), frames)
-            first, last = max(start - CONTEXT_FRAMES, 0), min(end + CONTEXT_FRAMES, frames)
-            part = latent[:, :, first:last]
-            mask = np.ones_like(part[:, :1])
-            inputs = {self._graphs.latent: part, self._graphs.mask: mask}
-            sound = self._decoder.run(inputs, options=options)[0].reshape(-1)
+            first, last = max(start - VOCODER_CONTEXT, 0), min(end + VOCODER_CONTEXT, frames)
+            flowed = np.concatenate([flowed, self._flowed(latent, flowed.shape[2], last, options)], axis=2)
+            part = flowed[:, :, first:last]
+            sound = self._vocoder.run({self._graphs.flowed: part}, options=options)[0].reshape(-1)
             yield sound[(start - first) * hop : (end - first) * hop]
             start = end
+
+    def _flowed(self, latent: Frames, start: int, end: int, options: RunOptions | None) -> Frames:
+        """The frames from `start` to `end`, of all that there are, past the flow."""
+        first = max(start - FLOW_CONTEXT, 0)
+        part = latent[:, :, first : end + FLOW_CONTEXT]
+        inputs = {self._graphs.latent: part, self._graphs.mask: np.ones_like(part[:, :1])}
+        return self._flow.run(inputs, options=options)[0][:, :, start - first : end - first]

@@ -1,15 +1,17 @@
-"""Cuts a Piper voice in two, once: what must see the whole sentence, and what can be run chunk by chunk.
+"""A Piper voice in three parts: what must see the whole sentence, and what can be run a few frames at a time.
 
 A VITS network is a front end (text encoder, durations, prior), which makes the latent frames of the whole
-sentence, and a decoder (flow, HiFi-GAN), which is a convolution over these frames and most of the work.
-streaming-vits (https://pypi.org/project/streaming-vits/, MIT) finds the seam in the ONNX graph and splits it.
+sentence; a flow; and a vocoder (HiFi-GAN), which is most of the work. The latter two are convolutions over
+the frames. streaming-vits (https://pypi.org/project/streaming-vits/, MIT) finds the first seam in the ONNX
+graph. The second one is ours: the flow sees much further than the vocoder, so a chunk costs less when each is
+given no more frames around it than it needs.
 
-The result lies beside the voice. Making it takes 3 s and 400 MB, so it is done in a process of its own. This
-module runs no network.
+The parts are made once, and lie beside the voice. This module runs no network.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -20,19 +22,42 @@ from pathlib import Path
 
 from conversation.errors import ConfigError
 
+_PROGRAM = Path(__file__).with_name("split_process.py")
+
+_FORMAT = 2
+"""Of the parts; to be raised when the program writes others."""
+
 _DEADLINE_S = 300
-"""Two hundred times what it took; a hung disk must not hang the server's start for ever."""
+"""A hundred times what it took; a hung disk must not hang the server's start for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamingGraphs:
-    frontend: Path
-    """Inputs input (1, ids) int64, input_lengths (1,) int64, scales (3,) float32."""
-    decoder: Path
-    """Inputs `latent` (1, channels, n) and `mask` (1, 1, n), float32; output (1, 1, n x hop_samples)."""
+    """The parts and the names of what passes between them. Frames are (1, channels, n) float32."""
+
+    directory: Path
     latent: str
+    """Frames: an output of the front end, an input of the flow."""
     mask: str
+    """An input of the flow, (1, 1, n) float32, ones."""
+    flowed: str
+    """Frames: the output of the flow, the input of the vocoder."""
     hop_samples: int
+    """What the vocoder makes of a frame."""
+
+    @property
+    def frontend(self) -> Path:
+        """Inputs input (1, ids) int64, input_lengths (1,) int64, scales (3,) float32."""
+        return self.directory / "frontend.onnx"
+
+    @property
+    def flow(self) -> Path:
+        return self.directory / "flow.onnx"
+
+    @property
+    def vocoder(self) -> Path:
+        """Output (1, 1, n * hop_samples)."""
+        return self.directory / "vocoder.onnx"
 
 
 def voice_file(directory: Path) -> Path:
@@ -51,49 +76,49 @@ def config_file(voice: Path) -> Path:
 
 
 def streaming_graphs(voice: Path) -> StreamingGraphs:
-    """The two halves of the voice, made at the first call.
+    """The parts of the voice, made at the first call.
 
     Safe beside other processes that do the same: each makes its own, the first one stays. Raises ConfigError
     when the file is no single-speaker Piper voice or the directory cannot be written.
     """
-    from streaming_vits.graph import SplitModel
-
     directory = _directory(voice)
     if not directory.is_dir():
-        _split(voice, directory)
-    split = SplitModel.load(directory / f"{voice.stem}.split.json")
-    if split.seam.g is not None:
-        raise ConfigError(f"{voice} has several speakers; only single-speaker Piper voices can be used")
-    return StreamingGraphs(
-        directory / split.frontend, directory / split.decoder, split.seam.z_p, split.seam.mask, split.hop
-    )
+        _make(voice, directory)
+    return StreamingGraphs(directory, **json.loads((directory / "graphs.json").read_text()))
 
 
 def _directory(voice: Path) -> Path:
-    """Named for what went in: another version of the splitter or of the voice makes another directory."""
-    return voice.parent / f"streaming-{version('streaming-vits')}-{zlib.crc32(voice.read_bytes()):08x}"
+    """Named for what goes in: another splitter or another voice makes another directory."""
+    checksum = zlib.crc32(voice.read_bytes())
+    return voice.parent / f"streaming-{_FORMAT}-{version('streaming-vits')}-{checksum:08x}"
 
 
-def _split(voice: Path, directory: Path) -> None:
-    program = "import sys, streaming_vits.graph as g; g.split(sys.argv[1], sys.argv[2], verbose=False)"
+def _make(voice: Path, directory: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".splitting-") as workshop:
-            made = Path(workshop) / "graphs"
-            process = subprocess.run(
-                [sys.executable, "-P", "-c", program, str(voice), str(made)],
-                stderr=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                text=True,
-                timeout=_DEADLINE_S,
-                check=False,
-            )
-            if process.returncode != 0:
-                last_words = (process.stderr.strip() or "no message").splitlines()[-1]
-                raise ConfigError(f"{voice} cannot be split for streaming: {last_words}")
-            if not directory.is_dir():
-                made.rename(directory)
+            made = Path(workshop) / "parts"
+            _split(voice, made)
+            made.rename(directory)
     except OSError as error:
         if not directory.is_dir():  # else another process was first
             raise ConfigError(
                 f"{directory} cannot be made: {error}; let the server start once where it may write there"
             ) from error
+
+
+def _split(voice: Path, into: Path) -> None:
+    try:
+        process = subprocess.run(
+            [sys.executable, "-P", str(_PROGRAM), str(voice), str(into)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=_DEADLINE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(f"{voice} could not be split for streaming within {_DEADLINE_S} s") from error
+    if process.returncode != 0:
+        last_words = (process.stderr.strip() or "no message").splitlines()[-1]
+        raise ConfigError(f"{voice} cannot be split for streaming: {last_words}")

@@ -80,16 +80,16 @@ async def test_numbers_abbreviations_and_quotes_are_read_out(piper: Piper, moons
 
 @pytest.fixture
 def runs(piper: Piper, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Gets an item, a number of frames, for each chunk that the decoder is asked for."""
-    decoder = piper._default._decoder
+    """Gets an item, a number of frames, for each chunk that the vocoder is asked for."""
+    vocoder = piper._default._vocoder
     asked: list[int] = []
-    run = decoder.run
+    run = vocoder.run
 
     def counted(inputs, *args, **kwargs):  # type: ignore[no-untyped-def]
         asked.append(next(iter(inputs.values())).shape[2])
         return run(inputs, *args, **kwargs)
 
-    monkeypatch.setattr(decoder, "run", counted)
+    monkeypatch.setattr(vocoder, "run", counted)
     return asked
 
 
@@ -190,7 +190,7 @@ def test_two_processes_may_split_a_voice_at_once(voice_directory: Path, tmp_path
     with ThreadPoolExecutor(2) as starts:  # each splits in a process of its own
         first, second = starts.map(streaming_graphs, [voice, voice])
     assert first == second
-    assert first.decoder.is_file()
+    assert first.vocoder.is_file()
     assert len(list(tmp_path.iterdir())) == 2, "the voice and one directory of graphs"
 
 

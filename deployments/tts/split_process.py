@@ -1,0 +1,43 @@
+"""Splits one Piper voice: `python split_process.py VOICE.onnx DIRECTORY`.
+
+A program, since it needs 400 MB for 3 s, which the server should not keep.
+deployments/tts/streaming_graphs.py starts it and says what the parts are. It imports nothing of this project.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import onnx
+from streaming_vits.graph import split
+
+
+def main(voice: Path, directory: Path) -> None:
+    first = split(voice, directory, verbose=False)
+    if first.seam.g is not None:
+        raise ValueError("it has several speakers, and only single-speaker voices can be used")
+    decoder = directory / first.decoder
+    inputs = [first.seam.z_p, first.seam.mask]
+    seam = _vocoder_input(onnx.load(decoder, load_external_data=False))
+    onnx.utils.extract_model(decoder, directory / "flow.onnx", inputs, [seam])
+    onnx.utils.extract_model(decoder, directory / "vocoder.onnx", [seam], ["output"])
+    decoder.unlink()
+    (directory / first.frontend).rename(directory / "frontend.onnx")
+    (directory / "graphs.json").write_text(
+        json.dumps({"latent": inputs[0], "mask": inputs[1], "flowed": seam, "hop_samples": first.hop})
+    )
+
+
+def _vocoder_input(decoder: onnx.ModelProto) -> str:
+    """What the first convolution of HiFi-GAN reads. Its weights keep the name they had in PyTorch:
+    https://github.com/rhasspy/piper/blob/master/src/python/piper_train/vits/models.py"""
+    for node in decoder.graph.node:
+        if node.op_type == "Conv" and "dec.conv_pre.weight" in node.input:
+            return str(node.input[0])
+    raise ValueError("it has no HiFi-GAN decoder")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
