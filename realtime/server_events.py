@@ -108,18 +108,17 @@ class ServerEvents:
 
     def error(self, error: ClientError, event_id: str | None) -> str:
         """`event_id` is that of the client's event, not of this one."""
-        return self._text(
-            "error",
-            {
-                "error": {
-                    "type": "invalid_request_error",
-                    "code": error.code,
-                    "message": error.message,
-                    "param": error.param,
-                    "event_id": event_id,
-                }
-            },
-        )
+        return self._error("invalid_request_error", error.code, error.message, error.param, event_id)
+
+    def server_error(self, message: str, event_id: str | None) -> str:
+        """The client's event was fine, and still could not be carried out."""
+        return self._error("server_error", None, message, None, event_id)
+
+    def _error(
+        self, kind: str, code: str | None, message: str, param: str | None, event_id: str | None
+    ) -> str:
+        error = {"type": kind, "code": code, "message": message, "param": param, "event_id": event_id}
+        return self._text("error", {"error": error})
 
     def _text(self, kind: EventType, fields: Fields) -> str:
         # Escaped to ASCII: a lone surrogate that a client sent inside free JSON still makes a valid frame.

@@ -16,7 +16,7 @@ from typing import NoReturn, Protocol
 
 from conversation.audio import HEARING_HZ, Audio, Resampler, from_pcm16
 from conversation.conversation import Conversation
-from conversation.errors import ClientError
+from conversation.errors import ClientError, ImpossibleMove
 from conversation.events import Event, OutputAudio
 from conversation.items import new_id
 from conversation.settings import Settings, Tuning
@@ -43,6 +43,9 @@ CLOSE_S = 2.0
 
 _PIECE_BYTES = WIRE_HZ * 2
 """A long append is heard second by second, so that resampling it never holds the event loop."""
+
+
+_OUR_FAULT = "The server had an internal error."
 
 
 class Hangup(Exception):
@@ -124,7 +127,7 @@ class _Session:
             closing = 1008, "The client does not read what it is sent."
         except* Exception:
             log.exception("%s: the session failed", self._object.id)
-            closing = 1011, "The server had an internal error."
+            closing = 1011, _OUR_FAULT
         return closing
 
     async def _write(self) -> NoReturn:
@@ -155,6 +158,9 @@ class _Session:
             yield
         except ClientError as error:
             self._outbox.put(self._events.error(error, of_event))
+        except ImpossibleMove:
+            log.exception("%s: a defect; the client's event is given up", self._object.id)
+            self._outbox.put(self._events.server_error(_OUR_FAULT, of_event))
 
     def _tell(self, event: Event) -> None:
         self._has_spoken = self._has_spoken or isinstance(event, OutputAudio)
