@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jiwer
 import numpy as np
+import onnxruntime
 import pytest
 import soxr
 
@@ -38,6 +39,7 @@ def voice_directory() -> Path:
 
 @pytest.fixture(scope="module")
 def piper(voice_directory: Path) -> Iterator[Piper]:
+    onnxruntime.set_seed(1)  # the voice samples its durations and its timbre
     piper = Piper(weights=str(voice_directory))
     yield piper
     piper.close()
@@ -71,11 +73,9 @@ async def test_what_it_says_is_understood(piper: Piper, moonshine: Moonshine) ->
 
 
 async def test_numbers_abbreviations_and_quotes_are_read_out(piper: Piper, moonshine: Moonshine) -> None:
-    audio = await spoken(piper, 'Dr. Smith said "call me", on the 3rd of May at 5:30 p.m.')
-    transcript = await heard(moonshine, audio)
-    assert "smith" in transcript
-    assert "call me" in transcript
-    assert "may" in transcript
+    audio = await spoken(piper, 'Mr. Brown said, "call me again", at 5:30 p.m. on Sunday.')
+    transcript = await heard(moonshine, audio)  # which writes the time in digits
+    assert jiwer.wer("mr brown said call me again at pm on sunday", transcript) < 0.35, transcript
 
 
 @pytest.fixture
