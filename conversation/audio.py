@@ -21,7 +21,7 @@ HEARING_HZ = 16_000
 _PCM16_SCALE = 32768.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Audio:
     """A stretch of mono sound.
 
@@ -32,6 +32,9 @@ class Audio:
 
     samples: Samples
     rate_hz: int
+
+    def __repr__(self) -> str:
+        return f"Audio({self.duration_s:.3f} s at {self.rate_hz} Hz)"
 
     def __len__(self) -> int:
         return len(self.samples)

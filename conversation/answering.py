@@ -1,0 +1,189 @@
+"""The agent's side: prepares answers, releases them, lets them be heard, and falls silent.
+
+It owns the one task that answers and the table of the reply. It does not decide: conversation.py asks the
+policy and calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from conversation.answer import Answer
+from conversation.audio import HEARING_HZ
+from conversation.errors import AntiphonError, StageError
+from conversation.events import Failure, Reason, Response, TurnTimed
+from conversation.items import new_id
+from conversation.playback import Playback
+from conversation.reply import Reply, ReplyEvent, next_reply
+from conversation.session import Session
+from conversation.settings import ResponseRequest
+from conversation.stages import Message, ReplyParams, Usage
+from conversation.timing import TurnClock
+from conversation.turn import Turn, Voicing, take_turn
+
+_log = logging.getLogger(__name__)
+
+
+AS_THE_SESSION = ResponseRequest()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be answered.
+
+    Attributes:
+        prompt: gives the messages once all words are known, under given instructions; see `Turn`.
+        since_samples: how much audio came after the user's speech ended.
+        request: what the client wants otherwise than the session has it.
+    """
+
+    prompt: Callable[[str], Awaitable[list[Message]]]
+    since_samples: int = 0
+    request: ResponseRequest = AS_THE_SESSION
+
+
+class Answering:
+    """Answers one user, once at a time."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._playback = Playback(session.output_hz)
+        self.reply = Reply.IDLE
+        self._turn: Turn | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._owed: Asked | None = None
+        self._last_answer: Answer | None = None
+
+    @property
+    def answer(self) -> Answer | None:
+        """The one under way."""
+        return self._turn.answer if self._turn else None
+
+    def begin(self, asked: Asked) -> None:
+        """Answers, to be heard as soon as there is something to hear."""
+        self._start(ReplyEvent.BEGIN, asked)
+
+    def prepare(self, asked: Asked) -> None:
+        """Answers behind a closed gate."""
+        self._start(ReplyEvent.PREPARE, asked)
+
+    def release(self) -> None:
+        """What was prepared may be heard."""
+        self.reply = next_reply(self.reply, ReplyEvent.RELEASE)
+        self._running().gate.set()
+
+    def withdraw(self) -> None:
+        """What was prepared is forgotten; nobody ever learns of it."""
+        self.reply = next_reply(self.reply, ReplyEvent.WITHDRAW)
+        self._cancel()
+
+    def owe(self, asked: Asked) -> None:
+        """Answers as soon as the answer under way has ended."""
+        self._owed = asked
+
+    def interrupt(self, reason: Reason) -> None:
+        """Falls silent: the client is told at once, then the work is cancelled."""
+        turn = self._running()
+        self._note(turn)
+        turn.answer.close("cancelled", reason=reason)
+        self._playback.dropped()
+        self._cancel()
+        self._over(ReplyEvent.INTERRUPT, turn)
+
+    def fade(self) -> None:
+        """The user speaks: of an answer that was sent whole, a client throws away what it has not played."""
+        if self._turn is None and self._last_answer is not None and self._playback.ahead_s > 0:
+            self._last_answer.cut_short()
+            self._playback.dropped()
+
+    def give_up(self, error: Exception) -> None:
+        """Whatever was under way has failed because of `error`."""
+        turn = self._turn
+        heard, self.reply, self._owed = self.reply is Reply.SPEAKING, Reply.IDLE, None
+        if turn is not None:
+            self._cancel()
+            if heard:
+                turn.answer.close("failed", failure=self._explain(error))
+
+    def _start(self, event: ReplyEvent, asked: Asked) -> None:
+        self.reply = next_reply(self.reply, event)
+        session, settings, request = self._session, self._session.settings, asked.request
+        response = Response(
+            new_id("resp"),
+            request.modality or settings.modality,
+            request.voice or settings.voice,
+            request.max_output_tokens or settings.max_output_tokens,
+            request.metadata,
+        )
+        instructions = settings.instructions if request.instructions is None else request.instructions
+        asked_s = asyncio.get_running_loop().time() - asked.since_samples / HEARING_HZ
+        turn = Turn(
+            prompt=lambda: asked.prompt(instructions),
+            gate=asyncio.Event(),
+            answer=Answer(response, session.history, self._playback, session.emit),
+            stages=session.stages,
+            playback=self._playback,
+            params=ReplyParams(session.id, response.max_output_tokens),
+            voicing=Voicing(response.voice, settings.speed, session.output_hz),
+            tuning=session.tuning,
+            clock=TurnClock(asked_s),
+        )
+        if event is ReplyEvent.BEGIN:
+            turn.gate.set()
+        self._turn, self._task = turn, session.tasks.create_task(self._answer(turn), name=response.id)
+
+    async def _answer(self, turn: Turn) -> None:
+        """Takes a turn and closes it, whatever comes of it; of a cancelled one, the canceller does."""
+        usage: Usage | None = None
+        failure: Failure | None = None
+        try:
+            usage = await take_turn(turn)
+        except Exception as error:  # noqa: BLE001  # the turn boundary: a session outlives its turns
+            failure = self._explain(error)
+        await turn.gate.wait()
+        self._note(turn)
+        if failure is not None:
+            turn.answer.close("failed", failure=failure)
+        elif usage is not None and usage.cut_off:
+            turn.answer.close("incomplete", reason="max_output_tokens", usage=usage)
+        elif usage is not None:
+            turn.answer.close("completed", usage=usage)
+        self._over(ReplyEvent.FINISH, turn)
+
+    def _over(self, event: ReplyEvent, turn: Turn) -> None:
+        """The answer under way is closed; one that is owed follows."""
+        self.reply = next_reply(self.reply, event)
+        self._last_answer, self._turn, self._task = turn.answer, None, None
+        if self._owed is not None:
+            owed, self._owed = self._owed, None
+            self.begin(owed)
+
+    def _running(self) -> Turn:
+        assert self._turn is not None
+        return self._turn
+
+    def _cancel(self) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        self._turn = self._task = None
+
+    def _explain(self, error: BaseException) -> Failure:
+        """The failure to tell the client; the log gets the rest."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, StageError):
+            _log.warning("session %s: the turn failed: %s", self._session.id, error)
+            return Failure(f"{error.stage}_failed", str(error))
+        if not isinstance(error, AntiphonError):
+            _log.error("session %s: the turn failed", self._session.id, exc_info=error)
+        return Failure("server_error", "The answer failed because of an error in the server.")
+
+    def _note(self, turn: Turn) -> None:
+        """The timing record of a turn that was heard, to the log and to whoever asked for it."""
+        timing = turn.clock.timing()
+        if timing.first_audio_ms is not None:
+            _log.info("session %s %s: %s", self._session.id, turn.answer.response.id, timing)
+            self._session.emit(TurnTimed(turn.answer.response.id, timing))

@@ -1,0 +1,266 @@
+"""The user's side: hears, tells speech from silence, and writes down what was said.
+
+It knows the floor and the user's words. It does not know whether the agent speaks, nor what follows from a
+move on the floor: it tells whoever does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from conversation.audio import HEARING_HZ, Audio
+from conversation.ears import Ears, Frame
+from conversation.endpointing import Endpointing, FloorMove
+from conversation.errors import ClientError, StageError
+from conversation.events import (
+    InputCommitted,
+    ItemAdded,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptionCompleted,
+    TranscriptionDelta,
+    TranscriptionFailed,
+)
+from conversation.floor import Floor, FloorEvent
+from conversation.items import AudioPart, Item, new_id
+from conversation.session import Session
+from conversation.settings import Settings, Tuning, TurnDetection
+from conversation.stages import VadState
+from conversation.utterance import Utterance
+
+_log = logging.getLogger(__name__)
+
+SHORTEST_COMMIT_MS = 100
+"""Less audio cannot be committed. Source: the Realtime API's own limit."""
+
+_SETTLE_EVERY_S = 20.0
+"""With partial transcripts off, a long monologue is still recognised in steps of this length."""
+
+
+class Listening:
+    """Listens to one user.
+
+    Args:
+        moved: told of every move on the floor that sound or its absence brings about, after the user's words
+            have been dealt with, and of the utterance that was open then.
+    """
+
+    def __init__(self, session: Session, moved: Callable[[FloorMove, Utterance | None], None]) -> None:
+        self._session, self._moved = session, moved
+        self._ears = Ears(keep_s=_kept_s(session.settings, session.tuning))
+        self._endpointing = _endpointing(session.settings, session.tuning)
+        self._vad_state: VadState | None = None
+        self._utterance: Utterance | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._unwritten: dict[str, asyncio.Task[None]] = {}
+        """By item id, the tasks that await the final transcripts of committed utterances."""
+        self._room = asyncio.Event()
+
+    @property
+    def received(self) -> int:
+        """Samples received in all, 16 kHz."""
+        return self._ears.received
+
+    async def run(self) -> None:
+        """Listens until cancelled."""
+        while True:
+            held = self._endpointing.floor is not Floor.SILENT
+            try:
+                frame = await self._ears.frame(self._session.tuning.mute_s if held else None)
+            except TimeoutError:
+                self._endpointing.move(FloorEvent.END)
+                self._on_move(FloorMove(FloorEvent.END, self._ears.received))
+                continue
+            probability = await self._probability(frame)
+            if not self._ears.pass_by(frame):
+                continue
+            self._room.set()
+            if self._utterance is not None:
+                self._utterance.add(Audio(frame.samples, HEARING_HZ))
+            if probability is not None:
+                for move in self._endpointing.step(probability, frame.start_sample):
+                    self._on_move(move)
+
+    async def hear(self, audio: Audio) -> None:
+        """Waits while more than `backlog_s` is still to be listened to."""
+        self._ears.hear(audio)
+        if self._session.settings.turn_detection is None:
+            self._pushed().add(self._ears.take())
+        while self._behind_s() > self._session.tuning.backlog_s:
+            self._room.clear()
+            await self._room.wait()
+
+    def configure(self, settings: Settings) -> None:
+        """The session's settings are about to become these."""
+        previous = self._session.settings
+        self._ears.keep(_kept_s(settings, self._session.tuning))
+        if settings.turn_detection is None or previous.turn_detection is None:
+            self._endpointing = _endpointing(settings, self._session.tuning)
+        else:
+            self._endpointing.adjust(settings.turn_detection)
+
+    def commit(self) -> None:
+        """Everything heard so far becomes an item. Raises ClientError when that is too little."""
+        if self._utterance is None and self._ears.pending_s * 1000 < SHORTEST_COMMIT_MS:
+            raise _too_short(0.0)
+        utterance = self._pushed()
+        utterance.add(self._ears.take())
+        if utterance.duration_s * 1000 < SHORTEST_COMMIT_MS:
+            raise _too_short(utterance.duration_s * 1000)
+        utterance.reopen()
+        if self._endpointing.floor is not Floor.SILENT:
+            self._session.emit(SpeechStopped(utterance.item_id, _ms(self._ears.position)))
+        self._endpointing.move(FloorEvent.END)
+        self._commit(utterance)
+
+    def forget(self) -> None:
+        """Everything heard and not committed is dropped, and the floor is silent."""
+        self._ears.take()
+        self._stop_following()
+        self._endpointing.move(FloorEvent.CLEAR)
+        if self._utterance is not None:
+            self._utterance.reopen()
+            self._utterance = None
+        self._room.set()
+
+    async def all_written(self, *, but: str | None = None) -> None:
+        """Waits until every committed item, but for the one with that id, has its words or never will."""
+        if tasks := [task for item_id, task in self._unwritten.items() if item_id != but]:
+            await asyncio.wait(tasks)
+
+    async def _probability(self, frame: Frame) -> float | None:
+        """That the frame holds speech; None when the VAD cannot say: the user is heard again when it can."""
+        try:
+            async with asyncio.timeout(self._session.tuning.deadlines.vad_s):
+                probabilities, [self._vad_state] = await self._session.stages.vad.step(
+                    frame.samples[None], [self._vad_state]
+                )
+        except TimeoutError:
+            _log.warning("session %s: vad: no answer in time", self._session.id)
+            return None
+        except StageError as error:
+            _log.warning("session %s: %s", self._session.id, error)
+            return None
+        return float(probabilities[0])
+
+    def _on_move(self, move: FloorMove) -> None:
+        """What a move means for the user's words; then whoever decides about the agent's is told."""
+        utterance = self._utterance
+        match move.event:
+            case FloorEvent.ONSET:
+                self._speech_started(move.at_sample)
+            case FloorEvent.PAUSE:
+                self._stop_following()
+            case FloorEvent.RESUME:
+                assert utterance is not None
+                utterance.reopen()
+                self._follow(utterance)
+            case FloorEvent.END:
+                assert utterance is not None
+                self._session.emit(SpeechStopped(utterance.item_id, _ms(self._ears.position)))
+                self._commit(utterance)
+        self._moved(move, utterance)
+
+    def _speech_started(self, at_sample: int) -> None:
+        detection = self._session.settings.turn_detection
+        padding_ms = detection.prefix_padding_ms if detection else 0
+        audio = self._ears.since(at_sample - padding_ms * HEARING_HZ // 1000)
+        utterance = self._pushed()
+        utterance.add(audio)
+        start = self._ears.position - len(audio)
+        self._session.emit(SpeechStarted(utterance.item_id, _ms(start)))
+
+    def _pushed(self) -> Utterance:
+        """The open utterance; opened here when there is none."""
+        if self._utterance is None:
+            self._utterance = Utterance(
+                new_id("item"), self._session.stages.asr, self._session.tuning.deadlines.asr_s
+            )
+            self._follow(self._utterance)
+        return self._utterance
+
+    def _behind_s(self) -> float:
+        return self._ears.pending_s + (self._utterance.unheard_s if self._utterance else 0.0)
+
+    def _follow(self, utterance: Utterance) -> None:
+        self._stop_following()
+        self._following = self._session.tasks.create_task(
+            self._partials(utterance), name="partial transcripts"
+        )
+
+    def _stop_following(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
+
+    async def _partials(self, utterance: Utterance) -> None:
+        """Recognises an utterance as it grows, and tells the client if it wants to know."""
+        every_s = self._session.tuning.partial_every_ms / 1000
+        while True:
+            await utterance.grown(every_s or _SETTLE_EVERY_S)
+            try:
+                delta = await utterance.listen()
+            except StageError as error:
+                _log.warning("session %s: partial transcript: %s", self._session.id, error)
+                delta = ""
+                if utterance.unheard_s > self._session.tuning.backlog_s:
+                    utterance.skip()
+            self._room.set()
+            if delta and every_s and self._session.settings.transcribe:
+                self._session.emit(TranscriptionDelta(utterance.item_id, delta))
+
+    def _commit(self, utterance: Utterance) -> None:
+        """The utterance becomes an item of the history; its words follow when they are known."""
+        self._utterance = None
+        self._stop_following()
+        item = Item(utterance.item_id, "user", (AudioPart(None),))
+        before = self._session.history.add(item)
+        self._session.emit(InputCommitted(item.id, before))
+        self._session.emit(ItemAdded(item, before))
+        utterance.finish(self._session.tasks.create_task)
+        self._unwritten[item.id] = self._session.tasks.create_task(
+            self._write_down(utterance), name=f"transcript of {item.id}"
+        )
+        self._room.set()
+
+    async def _write_down(self, utterance: Utterance) -> None:
+        try:
+            text = (await utterance.transcript()).text
+        except StageError as error:
+            _log.warning("session %s: transcript: %s", self._session.id, error)
+            if self._session.settings.transcribe:
+                self._session.emit(TranscriptionFailed(utterance.item_id, str(error)))
+            return
+        finally:
+            del self._unwritten[utterance.item_id]
+        self._session.history.transcribed(utterance.item_id, text)
+        if self._session.settings.transcribe:
+            if rest := utterance.rest(text):
+                self._session.emit(TranscriptionDelta(utterance.item_id, rest))
+            self._session.emit(TranscriptionCompleted(utterance.item_id, text, utterance.duration_s))
+
+
+def _endpointing(settings: Settings, tuning: Tuning) -> Endpointing:
+    """For push-to-talk, one that nobody will ask."""
+    detection = settings.turn_detection or TurnDetection()
+    return Endpointing(detection, onset_ms=tuning.onset_ms, pause_ms=tuning.pause_ms)
+
+
+def _kept_s(settings: Settings, tuning: Tuning) -> float:
+    """An onset is noticed late, and its padding lies before it."""
+    padding_ms = settings.turn_detection.prefix_padding_ms if settings.turn_detection else 0
+    return (padding_ms + tuning.onset_ms) / 1000 + 0.1
+
+
+def _ms(samples: int) -> int:
+    return samples * 1000 // HEARING_HZ
+
+
+def _too_short(duration_ms: float) -> ClientError:
+    return ClientError(
+        "input_audio_buffer_commit_empty",
+        "Error committing input audio buffer: buffer too small. Expected at least "
+        f"{SHORTEST_COMMIT_MS}ms of audio, but buffer only has {duration_ms:.2f}ms of audio.",
+    )

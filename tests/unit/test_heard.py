@@ -1,0 +1,119 @@
+import pytest
+
+from conversation.errors import ClientError
+from conversation.heard import SpokenClause, heard_text
+from conversation.history import History
+from conversation.items import AudioPart, Item, TextPart
+
+HZ = 1000
+
+
+def clause(text: str, seconds: float, *, complete: bool = True) -> SpokenClause:
+    return SpokenClause(text, round(seconds * HZ), complete)
+
+
+TWO = [clause("One two three,", 1.4), clause(" four five six.", 1.5)]
+
+
+@pytest.mark.parametrize(
+    ("played_s", "heard"),
+    [
+        (0.0, ""),
+        (0.3, "One"),
+        (0.55, "One two"),
+        (1.4, "One two three,"),
+        (1.7, "One two three, four"),
+        (2.9, "One two three, four five six."),
+        (9.9, "One two three, four five six."),
+    ],
+)
+def test_words_are_heard_as_their_sound_is_played(played_s: float, heard: str) -> None:
+    assert heard_text(TWO, round(played_s * HZ), HZ) == heard
+
+
+def test_of_a_clause_still_being_spoken_only_what_was_sent_can_be_heard() -> None:
+    """0.65 s is ten characters of typical speech."""
+    spoken = [clause("One two three four five six", 0.65, complete=False)]
+    assert heard_text(spoken, 99 * HZ, HZ) == "One two"
+
+
+def test_chinese_is_heard_character_by_character() -> None:
+    assert heard_text([clause("今天天气很好", 0.6)], 300, HZ) == "今天天"
+
+
+def assistant(item_id: str, text: str = "") -> Item:
+    return Item(item_id, "assistant", (AudioPart(text),), "completed")
+
+
+def test_the_model_is_shown_what_was_heard_and_that_it_broke_off() -> None:
+    history = History(HZ)
+    history.add(Item("a", "user", (TextPart("Count!"),)))
+    history.add(Item("b", "assistant", status="in_progress"))
+    history.spoken(assistant("b", "One two three, four five six."), TWO)
+
+    history.cut("b", 1700)
+
+    assert [(m.role, m.text) for m in history.messages()] == [
+        ("user", "Count!"),
+        ("assistant", "One two three, four —"),
+    ]
+
+
+def test_whoever_knows_better_may_say_so_again() -> None:
+    history = History(HZ)
+    history.add(assistant("b"))
+    history.spoken(assistant("b", "One two three, four five six."), TWO)
+
+    history.cut("b", 300)
+    assert history.cut("b", 1400) == 1400
+
+    assert history.item("b").text == "One two three,"
+
+
+def test_more_than_was_sent_is_all_of_it() -> None:
+    history = History(HZ)
+    history.add(assistant("b"))
+    history.spoken(assistant("b", "One two three, four five six."), TWO)
+
+    assert history.cut("b", 99_000) == 2900
+    assert history.item("b").status == "completed"
+
+
+def test_an_answer_of_which_nothing_was_heard_was_never_given() -> None:
+    history = History(HZ)
+    history.add(assistant("b"))
+    history.spoken(assistant("b", "One two three, four five six."), TWO)
+
+    history.cut("b", 0)
+
+    assert history.messages() == []
+
+
+def test_items_stand_where_they_were_put() -> None:
+    history = History(HZ)
+    assert history.add(assistant("b")) is None
+    assert history.add(assistant("d")) == "b"
+    assert history.add(assistant("c"), after="b") == "b"
+    assert history.add(assistant("a"), after="root") is None
+    assert [history.before(item_id) for item_id in "abcd"] == [None, "a", "b", "c"]
+
+
+def test_an_id_can_be_used_again_after_its_item_was_deleted() -> None:
+    history = History(HZ)
+    history.add(assistant("a"))
+    history.delete("a")
+    history.add(assistant("a"))
+
+
+def test_an_id_cannot_be_used_twice() -> None:
+    history = History(HZ)
+    history.add(assistant("a"))
+    with pytest.raises(ClientError, match="already exists"):
+        history.add(assistant("a"))
+
+
+def test_only_speech_of_the_agent_can_be_cut() -> None:
+    history = History(HZ)
+    history.add(Item("a", "user", (TextPart("Hi"),)))
+    with pytest.raises(ClientError, match="Only model output audio"):
+        history.cut("a", 10)
