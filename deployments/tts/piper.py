@@ -72,8 +72,8 @@ class Piper:
         Args:
             weights: the default voice: a catalogue name, or the path of a directory that holds one voice.
             voices: the weights of further voices by the name that clients ask for, all of one rate.
-            threads: of the network. One keeps seven times ahead of playback; a second did not help on two
-                busy cores.
+            threads: of the network. One computes nine times as fast as playback; a second one saves 6 ms of
+                the first chunk's 40.
             chunk_frames: the lengths of the first, second, ... chunk; the last one repeats. Short first, to
                 be heard early; then longer, since each costs its context on top.
 
@@ -177,7 +177,8 @@ class _Voice:
         while start < frames:
             end = min(start + next(lengths), frames)
             first, last = max(start - VOCODER_CONTEXT, 0), min(end + VOCODER_CONTEXT, frames)
-            flowed = np.concatenate([flowed, self._flowed(latent, flowed.shape[2], last, options)], axis=2)
+            if (known := flowed.shape[2]) < last:
+                flowed = np.concatenate([flowed, self._flowed(latent, known, last, options)], axis=2)
             part = flowed[:, :, first:last]
             sound = self._vocoder.run({self._graphs.flowed: part}, options=options)[0].reshape(-1)
             yield sound[(start - first) * hop : (end - first) * hop]
