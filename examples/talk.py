@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import itertools
 import json
 import sys
 import wave
@@ -27,38 +28,44 @@ CHUNK_S = 0.04
 CHUNK_BYTES = round(HZ * CHUNK_S) * 2
 
 
-async def recording(path: str) -> AsyncIterator[bytes]:
+def recording(path: str) -> AsyncIterator[bytes]:
     """The file as a microphone would give it, then silence, by which the server hears that it is over."""
     with wave.open(path) as file:
         if (file.getnchannels(), file.getsampwidth()) != (1, 2):
             sys.exit(f"{path}: not mono with 16 bits. To convert: ffmpeg -i IN -ac 1 -c:a pcm_s16le OUT.wav")
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         pcm = soxr.resample(samples, file.getframerate(), HZ).astype("<i2").tobytes()
-    clock = asyncio.get_running_loop().time
-    next_s = clock()
-    while True:
-        chunk, pcm = pcm[:CHUNK_BYTES], pcm[CHUNK_BYTES:]
-        yield chunk.ljust(CHUNK_BYTES, b"\0")
-        next_s += CHUNK_S
-        await asyncio.sleep(next_s - clock())
+
+    async def chunks() -> AsyncIterator[bytes]:
+        clock = asyncio.get_running_loop().time
+        start_s = clock()
+        for number in itertools.count():
+            await asyncio.sleep(start_s + number * CHUNK_S - clock())
+            yield pcm[number * CHUNK_BYTES : (number + 1) * CHUNK_BYTES].ljust(CHUNK_BYTES, b"\0")
+
+    return chunks()
 
 
-async def headset(speaker: bytearray) -> AsyncIterator[bytes]:
+def headset(speaker: bytearray) -> AsyncIterator[bytes]:
     """The microphone; meanwhile plays what is in `speaker`."""
     try:
         import sounddevice
     except ImportError:
         sys.exit("--mic needs a library for the sound card: pip install sounddevice")
-    loop, heard = asyncio.get_running_loop(), asyncio.Queue[bytes]()
 
-    def exchange(microphone: Any, play: Any, frames: int, *_: Any) -> None:
-        loop.call_soon_threadsafe(heard.put_nowait, bytes(microphone))
-        play[:] = bytes(speaker[: frames * 2]).ljust(frames * 2, b"\0")
-        del speaker[: frames * 2]
+    async def chunks() -> AsyncIterator[bytes]:
+        loop, heard = asyncio.get_running_loop(), asyncio.Queue[bytes]()
 
-    with sounddevice.RawStream(HZ, CHUNK_BYTES // 2, channels=1, dtype="int16", callback=exchange):
-        while True:
-            yield await heard.get()
+        def exchange(microphone: Any, play: Any, frames: int, *_: Any) -> None:
+            loop.call_soon_threadsafe(heard.put_nowait, bytes(microphone))
+            play[:] = bytes(speaker[: frames * 2]).ljust(frames * 2, b"\0")
+            del speaker[: frames * 2]
+
+        with sounddevice.RawStream(HZ, CHUNK_BYTES // 2, channels=1, dtype="int16", callback=exchange):
+            while True:
+                yield await heard.get()
+
+    return chunks()
 
 
 async def send(server: ClientConnection, sound: AsyncIterator[bytes]) -> None:
@@ -89,12 +96,13 @@ async def listen(server: ClientConnection, speaker: bytearray, *, one_answer: bo
 
 async def main(url: str, question: str | None, answer: str | None) -> None:
     speaker = bytearray()
+    sound = recording(question) if question else headset(speaker)
     async with connect(f"{url}?model=antiphon", max_size=None) as server:
         transcribe = {"audio": {"input": {"transcription": {"model": "default"}}}}
         await server.send(
             json.dumps({"type": "session.update", "session": {"type": "realtime", **transcribe}})
         )
-        sending = asyncio.create_task(send(server, recording(question) if question else headset(speaker)))
+        sending = asyncio.create_task(send(server, sound))
         await listen(server, speaker, one_answer=question is not None)
         sending.cancel()
     if answer:
