@@ -68,20 +68,27 @@ def serve_environment() -> dict[str, str]:
     return {name: value for name, value in pairs}
 
 
+def closed_environment() -> dict[str, str]:
+    """What keeps a server on one machine to itself. It must stand in the environment before Ray is imported."""
+    return {
+        # Replicas call each other on loopback, see deployments/hosting.py.
+        "ANTIPHON_LOOPBACK": "1",
+        # This machine is 127.0.0.1, whatever networks it is in: what Ray takes a Mac to be.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # And who calls Ray itself must know a word: other users of this machine could run code otherwise.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+
+
 def own_environment(home: Path) -> dict[str, str]:
-    """What must differ between two servers on one machine, and what closes them to the network."""
+    """What must differ between two servers on one machine."""
     haproxy = home / "h"
     metrics, stats, fallback_http, fallback_grpc = free_ports(4)
     http = free_range(INGRESS_PORTS)
     grpc = free_range(INGRESS_PORTS)
     return {
         MARK: str(home),
-        "ANTIPHON_LOOPBACK": "1",
-        # This machine is 127.0.0.1, whatever networks it is in: what Ray and Serve take a Mac to be.
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        # Some of Ray's ports listen on all interfaces; whoever may call them may run code.
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "a"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
@@ -116,7 +123,7 @@ def local_ray(http_port: int, *, cpus: float) -> Iterator[LocalRay]:
     ray = LocalRay(_new_home(), http_port)
     with _tidied_up_after(ray.home):
         before = dict(os.environ)
-        os.environ.update(serve_environment() | own_environment(ray.home))
+        os.environ.update(serve_environment() | closed_environment() | own_environment(ray.home))
         try:
             _start(ray, cpus)
             yield ray

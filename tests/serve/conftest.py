@@ -1,0 +1,40 @@
+"""Stages that misbehave, deployed once for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from pathlib import Path
+
+import pytest
+
+from deployments.local_ray import LocalRay
+
+APP = "trouble"
+MODELS = "tests.serve.models"
+
+
+@pytest.fixture(scope="session")
+def died(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where models leave word that they have died already."""
+    return tmp_path_factory.mktemp("died")
+
+
+@pytest.fixture(scope="session")
+def trouble(ray_server: LocalRay, died: Path) -> Iterator[str]:
+    """The name of the application; its deployments are named for what their models do."""
+    from tests import remote
+
+    remote.deploy(
+        APP,
+        hanging=remote.hosted(remote.Vad, "hanging-vad", f"{MODELS}:HangingVad"),
+        mortal=remote.hosted(
+            remote.Vad, "mortal-vad", f"{MODELS}:MortalVad", {"died": str(died / "vad")}, replicas=2
+        ),
+        forgetful=remote.hosted(remote.Asr, "long-memory-asr", f"{MODELS}:LongMemoryAsr", replicas=2),
+        endless=remote.hosted(remote.Llm, "endless-llm", f"{MODELS}:EndlessLlm", replicas=2),
+        tireless=remote.hosted(remote.Tts, "tireless-tts", f"{MODELS}:TirelessTts"),
+    )
+    yield APP
+
+

@@ -1,0 +1,119 @@
+"""What a caller gives up, a replica stops. At whatever moment."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import aclosing, suppress
+
+import pytest
+from ray.serve.handle import DeploymentHandle
+
+from conversation.stages import Message
+from deployments.calls import RemoteLlm, RemoteTts, call
+from deployments.vad.rows import Rows
+from tests import remote
+from tests.serve.models import TirelessTts
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+GO_ON = [Message("system", ""), Message("user", "go on")]
+CALLS = 200
+LONGEST_S = 0.3
+QUIET_WITHIN_S = 5.0
+PROBE_CHUNKS = 20
+"""A probe's own stream is a few chunks ahead of it when it is closed."""
+
+
+async def stops_running(handle: DeploymentHandle, replicas: int = 1) -> None:
+    """Every replica must say that nothing runs. Two answer in turns, so each is asked often enough."""
+    quiet = 0
+    async with asyncio.timeout(QUIET_WITHIN_S):
+        while quiet < 4 * replicas:
+            quiet = quiet + 1 if await handle.running.remote() == 0 else 0
+
+
+async def cancelled_at_random(begin, count: int) -> int:  # type: ignore[no-untyped-def]
+    """How many of the calls were cancelled."""
+    moments = random.Random(20260101)
+
+    async def one() -> bool:
+        task = asyncio.ensure_future(begin())
+        await asyncio.sleep(moments.uniform(0, LONGEST_S))
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        return task.cancelled()
+
+    return sum(await asyncio.gather(*(one() for _ in range(count))))
+
+
+async def test_after_two_hundred_cancelled_streams_no_replica_works_on(trouble: str) -> None:
+    handle = remote.handle(trouble, "endless-llm")
+    llm = RemoteLlm(handle)
+
+    async def listen() -> None:
+        async with aclosing(llm.reply(GO_ON)) as parts:
+            async for _ in parts:
+                pass
+
+    assert await cancelled_at_random(listen, CALLS) == CALLS
+    await stops_running(handle, replicas=2)
+
+
+async def test_streams_given_up_in_the_loop_turns_around_their_assignment_do_not_run_on(trouble: str) -> None:
+    handle = remote.handle(trouble, "endless-llm")
+    llm = RemoteLlm(handle)
+
+    async def give_up_after(turns: int) -> None:
+        parts = llm.reply(GO_ON)
+        first = asyncio.ensure_future(anext(parts))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        first.cancel()
+        with suppress(asyncio.CancelledError):
+            await first
+        await parts.aclose()
+
+    for turns in range(60):
+        await give_up_after(turns)
+    await stops_running(handle, replicas=2)
+
+
+async def test_after_two_hundred_cancelled_unary_calls_no_replica_works_on(trouble: str) -> None:
+    handle = remote.handle(trouble, "hanging-vad")
+    step = handle.options(method_name="step")
+    frame = Rows(bytes(1024), b"\0", b"")
+
+    async def ask() -> None:
+        await call("vad", step, frame, deadline_s=60)
+
+    assert await cancelled_at_random(ask, CALLS) == CALLS
+    await stops_running(handle)
+
+
+async def test_a_stream_that_is_closed_between_two_items_stops_in_the_replica(trouble: str) -> None:
+    handle = remote.handle(trouble, "endless-llm")
+    parts = RemoteLlm(handle).reply(GO_ON)
+    await anext(parts)
+    await parts.aclose()
+    await stops_running(handle, replicas=2)
+
+
+async def test_a_voice_that_nobody_listens_to_waits_and_stops_when_closed(trouble: str) -> None:
+    handle = remote.handle(trouble, "tireless-tts")
+    tts = RemoteTts(handle)
+
+    async def spoken() -> int:
+        """How many chunks the model has made for everybody, this one included."""
+        async with aclosing(tts.speak("how far are you", "default")) as chunks:
+            return TirelessTts.number(await anext(chunks))
+
+    unheard = tts.speak("on and on", "default")
+    await anext(unheard)
+    async with asyncio.timeout(QUIET_WITHIN_S):
+        before = await spoken()
+        while (now := await spoken()) > before + PROBE_CHUNKS:
+            before = now
+    await unheard.aclose()
+    await stops_running(handle)
