@@ -274,8 +274,9 @@ class RemoteAsr:
     async def _ask(
         self, pcm: bytes, token: Token | None, *, final: bool
     ) -> tuple[Transcript, Token] | TicketLost:
+        step = self._step.options(session_id=token.replica) if isinstance(token, Ticket) else self._step
         answer: tuple[Transcript, Token] | TicketLost = await call(
-            "asr", self._step, pcm, HEARING_HZ, token, final, deadline_s=ASR_DEADLINE_S
+            "asr", step, pcm, HEARING_HZ, token, final, deadline_s=ASR_DEADLINE_S
         )
         return answer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ray import serve
+from ray.serve.config import RequestRouterConfig
 
 from conversation.audio import from_pcm16
 from conversation.stages import Asr as AsrModel
@@ -18,7 +19,9 @@ MAX_BATCH = 8
 """Segments decoded together. They wait for nobody: a batch is what came in while the last one was decoded."""
 
 
-@serve.deployment(name="asr")
+@serve.deployment(
+    name="asr", request_router_config=RequestRouterConfig(request_router_class="deployments.asr.routing.HolderFirst")
+)
 class Asr:
     def __init__(self, model: str, options: dict[str, Any]) -> None:
         listen_on_loopback_if_asked()

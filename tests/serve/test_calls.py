@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from ray.serve.exceptions import BackPressureError
 from conversation.audio import HEARING_HZ, Audio
 from conversation.errors import StageFailed, StageLate, StageLost
 from conversation.stages import FRAME_SAMPLES, Message
+from deployments.asr.memories import Ticket
 from deployments.calls import RemoteAsr, RemoteLlm, RemoteVad, as_stage_error, call
 from deployments.vad.rows import Rows
 from tests import remote
@@ -159,13 +160,27 @@ async def test_a_failure_reaches_those_whose_rows_were_in_the_call_and_nobody_el
 # --- memories that stay in the replica
 
 
-async def test_a_segment_goes_on_whichever_replica_its_ticket_meets(trouble: str) -> None:
-    """Two replicas, and every other call misses: each miss is a replay, never a wrong transcript."""
+async def test_every_step_goes_to_the_replica_that_holds_the_memory(trouble: str) -> None:
     asr = RemoteAsr(remote.handle(trouble, "long-memory-asr"))
-    memory = None
+    memory, holders = None, set()
     for number in range(1, 10):
         transcript, memory = await asr.step(level(number), memory, final=number == 9)
+        holders.add(memory.token.replica)
     assert transcript.text == "1 2 3 4 5 6 7 8 9"
+    assert len(holders) == 1
+
+
+@pytest.mark.parametrize("ticket", [Ticket("elsewhere", 1), "expired"], ids=["misrouted", "expired"])
+async def test_a_ticket_that_is_lost_costs_a_replay_and_no_word(trouble: str, ticket: Ticket | str) -> None:
+    asr = RemoteAsr(remote.handle(trouble, "long-memory-asr"))
+    memory = None
+    for number in (1, 2, 3):
+        _, memory = await asr.step(level(number), memory, final=False)
+    lost = replace(memory.token, number=10**9) if ticket == "expired" else ticket
+    transcript, memory = await asr.step(level(4), replace(memory, token=lost), final=False)
+    assert transcript.text == "1 2 3 4"
+    transcript, _ = await asr.step(level(5), memory, final=True)
+    assert transcript.text == "1 2 3 4 5"
 
 
 async def test_two_segments_at_once_are_kept_apart(trouble: str) -> None:
@@ -196,6 +211,5 @@ async def test_a_long_segment_is_replayed_in_pieces(trouble: str, monkeypatch: p
     memory = None
     for number in (1, 2, 3, 4, 5):
         _, memory = await asr.step(level(number), memory, final=False)
-    for _, _ in pairwise(range(5)):
-        transcript, _ = await asr.step(level(6), memory, final=True)
-        assert transcript.text == "1 2 3 4 5 6"
+    transcript, _ = await asr.step(level(6), replace(memory, token=Ticket("elsewhere", 1)), final=True)
+    assert transcript.text == "1 2 3 4 5 6"
