@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import singledispatchmethod
 from typing import NoReturn, Protocol
 
-from conversation.audio import HEARING_HZ, Audio, Resampler, from_pcm16
+from conversation.audio import Audio
 from conversation.conversation import Conversation
 from conversation.errors import ClientError, ImpossibleMove
 from conversation.events import Event, OutputAudio
@@ -22,6 +22,7 @@ from conversation.items import new_id
 from conversation.settings import Settings, Tuning
 from conversation.stages import Stages
 from realtime import client_events as asked
+from realtime.incoming import PIECE_BYTES, IncomingAudio
 from realtime.items import from_wire
 from realtime.outbox import ClientTooSlow, Outbox
 from realtime.parse import decode, event_id, typed
@@ -40,10 +41,6 @@ SEND_S = 30.0
 
 CLOSE_S = 2.0
 """For the closing handshake."""
-
-_PIECE_BYTES = WIRE_HZ * 2
-"""A long append is heard second by second, so that resampling it never holds the event loop."""
-
 
 _OUR_FAULT = "The server had an internal error."
 
@@ -104,7 +101,7 @@ class _Session:
         self._object = new_session(new_id("sess"), model, defaults)
         self._events = ServerEvents(extensions=extensions)
         self._outbox = Outbox(OUTBOX_CHARS)
-        self._input = _Input()
+        self._input = IncomingAudio()
         self._has_spoken = False
         self._conversation = Conversation(
             stages, defaults, tuning, self._tell, session_id=self._object.id, output_hz=WIRE_HZ
@@ -181,7 +178,7 @@ class _Session:
     async def _(self, event: asked.Append) -> None:
         for piece in self._input.pieces(event.pcm):
             await self._hear(piece)
-            if len(event.pcm) > _PIECE_BYTES:
+            if len(event.pcm) > PIECE_BYTES:
                 await asyncio.sleep(0)
 
     @_obey.register
@@ -224,29 +221,6 @@ class _Session:
     @_obey.register
     async def _(self, event: asked.ResponseCancel) -> None:
         self._conversation.cancel_response(event.response_id)
-
-
-class _Input:
-    """The client's audio as the ears want it: whole samples at 16 kHz, without seams between appends."""
-
-    def __init__(self) -> None:
-        self._half_sample = b""
-        self._resampler = Resampler(WIRE_HZ, HEARING_HZ)
-
-    def pieces(self, pcm: bytes) -> Iterator[Audio]:
-        """An odd byte is kept: the next append brings the other half of its sample."""
-        if self._half_sample or len(pcm) % 2:
-            pcm = self._half_sample + pcm
-            whole = len(pcm) // 2 * 2
-            pcm, self._half_sample = pcm[:whole], pcm[whole:]
-        for start in range(0, len(pcm), _PIECE_BYTES):
-            yield self._resampler.feed(from_pcm16(pcm[start : start + _PIECE_BYTES], WIRE_HZ))
-
-    def end(self) -> Audio:
-        """What the resampler still holds; the next audio starts anew."""
-        rest = self._resampler.flush()
-        self._half_sample, self._resampler = b"", Resampler(WIRE_HZ, HEARING_HZ)
-        return rest
 
 
 async def _close(socket: Socket, code: int, reason: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from conversation.audio import to_pcm16
+from conversation.conversation import Conversation
+from conversation.errors import ImpossibleMove
 from conversation.scripted import Line, Lines, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad, tone
 from conversation.settings import Settings, Tuning
 from conversation.stages import Stages
@@ -363,7 +365,7 @@ def test_an_item_may_be_deleted_and_made_again_with_its_id() -> None:
     async def scene(wire: Wire) -> None:
         wire.say("conversation.item.create", item=text_item("One.", "mine"))
         wire.say("conversation.item.delete", item_id="mine")
-        wire.say("conversation.item.create", item=text_item("Two.", "mine"))
+        wire.say("conversation.item.create", item=text_item("Two.", "mine"), previous_item_id="")
         wire.say("conversation.item.retrieve", item_id="mine")
         await wire.until("conversation.item.retrieved")
 
@@ -465,6 +467,17 @@ def test_a_client_that_never_reads_is_closed_once_too_much_waits(monkeypatch: py
     assert not wire.sent
 
 
+def test_a_client_that_reads_may_send_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "OUTBOX_CHARS", 10_000)
+
+    async def scene(wire: Wire) -> None:
+        for _ in range(200):
+            wire.say("nope")
+        await wire.until("error", 200)
+
+    assert play(scene).closed is None
+
+
 def test_a_client_that_reads_nothing_for_long_is_closed_however_little_waits() -> None:
     async def scene(wire: Wire) -> None:
         wire.reads = False
@@ -472,6 +485,26 @@ def test_a_client_that_reads_nothing_for_long_is_closed_however_little_waits() -
         assert wire.closed is not None
 
     assert play(scene).closed == (1008, "The client does not read what it is sent.")
+
+
+def test_a_defect_that_an_event_meets_costs_the_event(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def impossible(*_: object) -> None:
+        raise ImpossibleMove("the reply is idle: there can be no such thing")
+
+    monkeypatch.setattr(Conversation, "clear_input", impossible)
+    ids: list[str] = []
+
+    async def scene(wire: Wire) -> None:
+        ids.append(wire.say("input_audio_buffer.clear"))
+        wire.say("session.update", session={"type": "realtime"})
+        await wire.until("session.updated")
+
+    wire = play(scene)
+
+    assert [(error["type"], error["event_id"]) for error in wire.errors] == [("server_error", ids[0])]
+    assert wire.sent[0]["session"]["id"] in caplog.text
 
 
 def test_a_fault_of_ours_closes_with_1011(caplog: pytest.LogCaptureFixture) -> None:
