@@ -110,6 +110,7 @@ class _Session:
     async def run(self) -> tuple[int, str] | None:
         """The close code and its reason, or None when the client hung up."""
         closing: tuple[int, str] | None = None
+        cancels = _cancels()
         self._outbox.put(self._events.session_created(self._object))
         try:
             async with asyncio.TaskGroup() as together:
@@ -125,6 +126,9 @@ class _Session:
         except* Exception:
             log.exception("%s: the session failed", self._object.id)
             closing = 1011, _OUR_FAULT
+        if _cancels() > cancels:
+            # A task group forgets that it was cancelled when one of its tasks fails in the same moment.
+            raise asyncio.CancelledError
         return closing
 
     async def _write(self) -> NoReturn:
@@ -221,6 +225,11 @@ class _Session:
     @_obey.register
     async def _(self, event: asked.ResponseCancel) -> None:
         self._conversation.cancel_response(event.response_id)
+
+
+def _cancels() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
 
 
 async def _close(socket: Socket, code: int, reason: str) -> None:

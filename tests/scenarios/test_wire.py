@@ -430,7 +430,8 @@ def test_a_hang_up_at_any_time_leaves_nothing(after_s: float) -> None:
     assert wire.closed is None
 
 
-def test_a_cancelled_session_closes_with_1012_and_leaves_nothing() -> None:
+@pytest.mark.parametrize("client_leaves_too", [False, True])
+def test_a_cancelled_session_closes_with_1012_and_leaves_nothing(client_leaves_too: bool) -> None:
     async def whole() -> Wire:
         wire = Wire()
         stages = Stages(
@@ -441,6 +442,8 @@ def test_a_cancelled_session_closes_with_1012_and_leaves_nothing() -> None:
         )
         wire.say("response.create")
         await wire.until("session.created")
+        if client_leaves_too:
+            wire.hang_up()
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving
