@@ -76,12 +76,16 @@ async def converse(
     going down), it closes with 1012, upon which clients reconnect, and raises CancelledError.
     """
     session = _Session(socket, stages, model, defaults, tuning, extensions)
+    # In a task of its own: a task group that fails in the moment of its cancellation forgets that one.
+    serving = asyncio.create_task(session.run())
     try:
-        closing = await session.run()
+        await asyncio.wait([serving])
     except asyncio.CancelledError:
+        serving.cancel()
+        await asyncio.wait([serving])
         await _close(socket, 1012, "The server is restarting.")
         raise
-    if closing is not None:
+    if closing := serving.result():
         await _close(socket, *closing)
 
 
@@ -110,7 +114,6 @@ class _Session:
     async def run(self) -> tuple[int, str] | None:
         """The close code and its reason, or None when the client hung up."""
         closing: tuple[int, str] | None = None
-        cancels = _cancels()
         self._outbox.put(self._events.session_created(self._object))
         try:
             async with asyncio.TaskGroup() as together:
@@ -126,9 +129,6 @@ class _Session:
         except* Exception:
             log.exception("%s: the session failed", self._object.id)
             closing = 1011, _OUR_FAULT
-        if _cancels() > cancels:
-            # A task group forgets that it was cancelled when one of its tasks fails in the same moment.
-            raise asyncio.CancelledError
         return closing
 
     async def _write(self) -> NoReturn:
@@ -225,11 +225,6 @@ class _Session:
     @_obey.register
     async def _(self, event: asked.ResponseCancel) -> None:
         self._conversation.cancel_response(event.response_id)
-
-
-def _cancels() -> int:
-    task = asyncio.current_task()
-    return task.cancelling() if task else 0
 
 
 async def _close(socket: Socket, code: int, reason: str) -> None:
