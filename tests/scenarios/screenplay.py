@@ -98,9 +98,11 @@ class Play:
         vad: Lines = (),
         settings: Settings | None = None,
         tuning: Tuning | None = None,
+        repeat: bool = False,
     ) -> None:
-        self.vad, self.asr = ScriptedVad(script=vad), ScriptedAsr(script=asr)
-        self.llm, self.tts = ScriptedLlm(script=llm), ScriptedTts(script=tts)
+        self.vad, self.asr = ScriptedVad(script=vad), ScriptedAsr(script=asr, repeat=repeat)
+        self.llm = ScriptedLlm(script=llm, repeat=repeat)
+        self.tts = ScriptedTts(script=tts, repeat=repeat)
         self.settings = settings or Settings(transcribe=True)
         self.tuning = tuning or Tuning()
         self.conversation: Conversation
@@ -109,6 +111,7 @@ class Play:
         self._mute: list[tuple[float, float]] = []
         self._acts: list[tuple[float, Callable[[Conversation], None]]] = []
         self._unfinished = False
+        self._failed_acts: list[BaseException] = []
 
     def user_speaks(self, start_s: float, end_s: float) -> Play:
         self._voice.append((start_s, end_s))
@@ -142,18 +145,24 @@ class Play:
         )
         session = asyncio.create_task(self.conversation.run())
         client = asyncio.create_task(self._stream(until_s))
-        acts = [loop.call_at(time_s, act, self.conversation) for time_s, act in self._acts]
+        acts = [loop.call_at(time_s, self._act, act) for time_s, act in self._acts]
         await asyncio.wait([session, client], return_when=asyncio.FIRST_COMPLETED)
         for task in (session, client):
             task.cancel()
         outcomes = await asyncio.gather(session, client, return_exceptions=True)
         for act in acts:
             act.cancel()
-        for outcome in outcomes:
+        for outcome in [*outcomes, *self._failed_acts]:
             if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
                 raise outcome
         self._check_nothing_is_left(seen)
         return seen
+
+    def _act(self, act: Callable[[Conversation], None]) -> None:
+        try:
+            act(self.conversation)
+        except BaseException as error:  # noqa: BLE001  # a timer's errors would only be logged
+            self._failed_acts.append(error)
 
     async def _stream(self, until_s: float) -> None:
         loop = asyncio.get_running_loop()

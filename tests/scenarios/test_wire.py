@@ -119,9 +119,15 @@ def play(
     llm: Lines = (),
     settings: Settings | None = None,
     extensions: bool = False,
+    repeat: bool = False,
 ) -> Wire:
     """Runs the scene against a session, hangs up after it, and sees to it that no task is left."""
-    stages = Stages(ScriptedVad(), ScriptedAsr(script=asr), ScriptedLlm(script=llm), ScriptedTts())
+    stages = Stages(
+        ScriptedVad(),
+        ScriptedAsr(script=asr, repeat=repeat),
+        ScriptedLlm(script=llm, repeat=repeat),
+        ScriptedTts(),
+    )
 
     async def whole() -> Wire:
         wire = Wire()
