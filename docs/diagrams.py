@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from ray.serve import Application
+
 from conversation.floor import FLOOR, Floor
 from conversation.policy import POLICY, Rule
 from conversation.reply import REPLY, Reply
+from deployments.config import load_config
+from graph import build
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,12 +47,24 @@ def policy() -> str:
 
 
 def graph() -> str:
-    """The star: every deployment with the one method that its callers use."""
-    from graph import picture
-
-    lines = ["```mermaid", "flowchart LR", '  client(["any Realtime client"]) <-->|WebSocket| ingress']
-    lines += [f"  ingress -->|{call}| {stage}" for stage, call in picture()]
+    """The star: what the ingress is bound to, as the laptop's configuration builds it, and what it asks of each."""
+    ingress = build(load_config(ROOT / "configs/laptop.yaml"))._bound_deployment
+    lines = [
+        "```mermaid",
+        "flowchart LR",
+        f'  client(["any Realtime client"]) <-->|WebSocket| {ingress.name}',
+    ]
+    for name, stage in ingress.init_kwargs.items():
+        if isinstance(stage, Application):
+            hosted = stage._bound_deployment.func_or_class
+            [method] = set(_methods(hosted)) - {"ready", "running"}
+            arrow = "-. stream .->" if inspect.isasyncgenfunction(getattr(hosted, method)) else "-->"
+            lines.append(f'  {ingress.name} {arrow} {name}["{name}.{method}"]')
     return "\n".join([*lines, "```"])
+
+
+def _methods(hosted: type) -> list[str]:
+    return [name for name, value in vars(hosted).items() if inspect.isroutine(value) and name[0] != "_"]
 
 
 BLOCKS: dict[str, tuple[str, Callable[[], str]]] = {
