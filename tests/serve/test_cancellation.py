@@ -9,8 +9,8 @@ from contextlib import aclosing, suppress
 import pytest
 from ray.serve.handle import DeploymentHandle
 
-from conversation.stages import Message
-from deployments.calls import RemoteLlm, RemoteTts, call
+from conversation.stages import Message, ReplyParams
+from deployments.calls import RemoteLlm, RemoteTts, call, stream
 from deployments.vad.rows import Rows
 from tests import remote
 from tests.serve.models import TirelessTts
@@ -61,22 +61,32 @@ async def test_after_two_hundred_cancelled_streams_no_replica_works_on(trouble: 
     await stops_running(handle, replicas=2)
 
 
-async def test_streams_given_up_in_the_loop_turns_around_their_assignment_do_not_run_on(trouble: str) -> None:
+class CancelledAtAssignment:
+    """A method of a handle that cancels its caller in the loop turn in which the call was given to a replica."""
+
+    def __init__(self, method: DeploymentHandle) -> None:
+        self._method = method
+
+    def remote(self, *args: object) -> object:
+        caller = asyncio.current_task()
+        assert caller is not None
+        response = self._method.remote(*args)
+        response._replica_result_future.add_done_callback(lambda _: caller.cancel())
+        return response
+
+
+async def test_a_stream_given_up_in_the_loop_turn_of_its_assignment_does_not_run_on(trouble: str) -> None:
     handle = remote.handle(trouble, "endless-llm")
-    llm = RemoteLlm(handle)
+    method = CancelledAtAssignment(handle.options(method_name="reply", stream=True))
 
-    async def give_up_after(turns: int) -> None:
-        parts = llm.reply(GO_ON)
-        first = asyncio.ensure_future(anext(parts))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        first.cancel()
-        with suppress(asyncio.CancelledError):
-            await first
-        await parts.aclose()
+    async def listen() -> None:
+        async with aclosing(stream("llm", method, tuple(GO_ON), (), ReplyParams())) as parts:  # type: ignore[arg-type]
+            async for _ in parts:
+                pass
 
-    for turns in range(60):
-        await give_up_after(turns)
+    for _ in range(20):
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(listen())
     await stops_running(handle, replicas=2)
 
 
