@@ -1,0 +1,70 @@
+"""The server that is measured: started for the measurement through its launcher, and stopped after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.report import ROOT
+from deployments.local_ray import free_ports
+
+START_S = 240.0
+STOP_S = 60.0
+
+
+class NotStarted(Exception):  # noqa: N818
+    """The server did not come up; the message is its own."""
+
+
+@contextmanager
+def server(config: str) -> Iterator[str]:
+    """The address (http://host:port) of a server with that configuration, ready. Raises NotStarted."""
+    [port] = free_ports(1)
+    command = [sys.executable, "-m", "deployments.launch", "--config", config, "--port", str(port)]
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}", process)
+            yield f"http://127.0.0.1:{port}"
+        except NotStarted as error:
+            output.seek(0)
+            raise NotStarted(f"{error}\n{output.read()}") from None
+        finally:
+            _stop(process)
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Until /healthz says so. Raises NotStarted."""
+    deadline_s = time.monotonic() + START_S
+    while time.monotonic() < deadline_s:
+        if process is not None and process.poll() is not None:
+            raise NotStarted(f"the server ended with status {process.returncode}")
+        try:
+            with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
+                if json.load(answer)["ready"]:
+                    return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            pass
+        time.sleep(0.5)
+    raise NotStarted(f"{url}/healthz did not say that it is ready within {START_S:.0f} s")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
