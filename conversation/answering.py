@@ -142,6 +142,8 @@ class Answering:
         try:
             usage = await take_turn(turn)
         except Exception as error:  # noqa: BLE001  # the turn boundary: a session outlives its turns
+            if self._turn is not turn:
+                return  # cancelled in the moment of the failure, which a task group then raises instead
             failure = self._explain(error)
         await turn.gate.wait()
         self._note(turn)

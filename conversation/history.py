@@ -30,9 +30,9 @@ class History:
         return next(reversed(self._items), None)
 
     def before(self, item_id: str) -> str | None:
-        """The id of the item before this one; None for the first."""
+        """The id of the item before this one; None for the first, and for one that was deleted meanwhile."""
         ids = list(self._items)
-        position = ids.index(item_id)
+        position = ids.index(item_id) if item_id in self._items else 0
         return ids[position - 1] if position else None
 
     def __contains__(self, item_id: str) -> bool:

@@ -70,6 +70,8 @@ class Listening:
             try:
                 frame = await self._ears.frame(self._session.tuning.mute_s if held else None)
             except TimeoutError:
+                if self._endpointing.floor is Floor.SILENT:
+                    continue  # the client committed or cleared while more was being waited for
                 self._endpointing.move(FloorEvent.END)
                 self._on_move(FloorMove(FloorEvent.END, self._ears.received))
                 continue

@@ -87,7 +87,7 @@ def test_a_session_survives_anything(moves: list[Move]) -> None:
     "moves",
     [
         pytest.param(
-            [("append", 0.04, True), ("append", 0.3, False), ("wait", 0.0), ("commit",)],
+            [("wait", 0.0), ("append", 0.04, True), ("append", 0.3, False), ("wait", 0.0), ("commit",)],
             id="commit-while-listening-for-more",
         ),
         pytest.param([("append", 0.3, True), ("wait", 3.0), ("delete",)], id="delete-what-is-being-said"),

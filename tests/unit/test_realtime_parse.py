@@ -203,6 +203,12 @@ def test_null_for_an_optional_field_means_not_given() -> None:
     assert typed({"type": "response.create", "response": None}) == event
 
 
+def test_empty_instructions_of_a_response_are_those_of_the_session() -> None:
+    event = typed({"type": "response.create", "response": {"instructions": ""}})
+    assert isinstance(event, asked.ResponseCreate)
+    assert event.response.request().instructions is None
+
+
 def test_a_response_is_asked_for_in_the_conversation_s_terms() -> None:
     event = typed(
         {
