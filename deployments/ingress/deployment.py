@@ -1,8 +1,10 @@
 """The door. It takes the sockets, and owns each session from the upgrade to the hang-up."""
 
-from __future__ import annotations
+# No postponed annotations here: the class is pickled by value, without the names that only its annotations use,
+# and FastAPI could not tell the socket from a query parameter.
 
 import asyncio
+
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
