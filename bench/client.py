@@ -48,7 +48,7 @@ class Noted:
         return str(self.event["type"])
 
 
-class Timeout(Exception):  # noqa: N818
+class Timeout(Exception):
     """Something that was to come did not."""
 
 

@@ -1,4 +1,4 @@
-"""Where the server's own ears hear turns begin and end in a recording: its VAD and its endpointing, in process.
+"""Where the server's own ears, its VAD and its endpointing, hear turns begin and end in a recording.
 
 For comparison with marks that were made another way, and to hand a recogniser what the server would.
 """

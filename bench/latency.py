@@ -14,17 +14,17 @@ import argparse
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import count, cycle, islice
-from typing import Any
 
 import numpy as np
 
 from bench.client import HZ, JSON, ROOM_DB, Client, Noted, Timeout, session
 from bench.endpoints import heard_turns
-from bench.report import circumstances, percentiles, table, write
+from bench.report import circumstances, table, write
 from bench.server import server
 from bench.speech import Utterance, at_rate, recordings, room_noise, utterances
+from bench.waiting import TurnResult, counts, tables
 from conversation.audio import HEARING_HZ, Audio
 from conversation.settings import TurnDetection
 from deployments.config import Config, load_config
@@ -44,29 +44,20 @@ ANSWER_S = 15.0
 
 
 @dataclass(slots=True)
-class TurnResult:
-    """One turn; all times in ms, from the end of speech in the audio unless named otherwise."""
+class Spoken:
+    """One turn as it is known when the answer has begun; the rest is looked up when the session is over.
 
-    session: int
-    utterance: str
-    speech_s: float
-    interrupts: bool
-    outcome: str = "no answer"
-    """answered | answered too early (the turn was taken from the speaker) | no answer"""
-    heard: str | None = None
-    answer: str | None = None
-    voice_to_voice_ms: float | None = None
-    first_delta_ms: float | None = None
-    """The first audio event was here; its beginning may be silent."""
-    gaps_ms: float | None = None
-    """Silence inside the answer because audio came too late."""
-    server_ms: dict[str, float | None] = field(default_factory=dict)
-    """The server's own account, from where its VAD heard the end of speech."""
-    stop_flushing_ms: float | None = None
-    """From the onset of the voice: speech_started is here, on which most clients drop what they have not played."""
-    stop_keeping_ms: float | None = None
-    """From the onset of the voice: the last of the interrupted answer has been played by one that does not."""
-    microphone_late_ms: float = 0.0
+    Attributes:
+        since: number of the first note of this turn.
+        over: id of the answer that this turn interrupts.
+        response: id of the answer to it; None when there is none.
+    """
+
+    result: TurnResult
+    since: int
+    onset_s: float
+    over: str | None
+    response: str | None = None
 
 
 def main() -> None:
@@ -86,7 +77,7 @@ def main() -> None:
     else:
         with server(arguments.config) as url:
             results, silence_ms, busy = asyncio.run(measure(url, clips, arguments))
-    summary = summarise(results, marks)
+    summary = tables(results, marks)
     report = {
         **about,
         "configuration": {
@@ -101,27 +92,30 @@ def main() -> None:
             "utterances": [clip.name for clip in clips],
             "not_heard_as_one_turn": unfit,
         },
-        "sessions_of_turns": QUIET_TURNS + 1,
-        "machine_busy_share": busy,
-        "summary": summary,
+        "turns_in_a_session": QUIET_TURNS + 1,
+        "machine_busy": busy,
+        "unit": "ms",
+        "counts": counts(results),
+        "percentiles": summary,
         "turns": [asdict(result) for result in results],
     }
     path = write(arguments.name, report)
-    print(f"\n{about['machine']['cpu']}, {about['machine']['cores']} cores, ", end="")
-    print(f"load before {about['machine']['load_before'][0]}, busy meanwhile {busy:.0%}")
-    print(f"{arguments.config}, silence_duration_ms {silence_ms}; milliseconds\n")
+    machine = about["machine"]
+    print(f"\n{machine['cpu']}, {machine['cores']} cores, load before {machine['load_before'][0]}, ", end="")
+    print(f"busy meanwhile {busy:.0%}\n{arguments.config}, silence_duration_ms {silence_ms}; all in ms\n")
     for title, rows in summary.items():
-        if title != "outcomes":
-            print(f"{title}\n{table(rows)}\n")
-    print(f"{summary['outcomes']}\n{path}")
+        print(f"{title}\n{table(rows)}\n")
+    for what, how_many in counts(results).items():
+        print(f"{how_many:4} {what}")
+    print(path)
 
 
 # --- what is played
 
 
 async def fit_to_measure(config: Config) -> tuple[list[Utterance], list[float], list[str]]:
-    """The utterances that the configured ears hear as one turn; how much later than the mark they hear its end,
-    in ms; and the names of the others."""
+    """The utterances that the configured ears hear as one turn; by how many ms they hear its end after our
+    mark; and the names of the others."""
     vad = load(config.vad.model, config.vad.options)
     detection = config.session.turn_detection or TurnDetection()
     fit, later_ms, unfit = [], [], []
@@ -176,115 +170,123 @@ def wanted(silence_ms: int | None) -> JSON:
 
 async def hold(url: str, settings: JSON, number: int, clips: list[Utterance]) -> tuple[int, list[TurnResult]]:
     """One session; its third turn begins over the second answer."""
-    results: list[TurnResult] = []
+    turns: list[Spoken] = []
     async with session(url, settings) as client:
-        silence_ms = _silence_ms(client)
         await asyncio.sleep(BETWEEN_S)
-        spoken_over: str | None = None
+        over: str | None = None
         for index, clip in enumerate(clips):
-            result, response = await take_turn(client, clip, number, spoken_over)
-            results.append(result)
-            next_interrupts = index + 1 == QUIET_TURNS and index + 1 < len(clips)
-            spoken_over = await hear(client, response, stop=not next_interrupts) if response else None
-            if not next_interrupts and response:
-                _note_end(client, result, response)
+            turn = await speak(client, clip, number, over)
+            turns.append(turn)
+            over = None
+            if index == QUIET_TURNS - 1 and index + 1 < len(clips):
+                over = await hear_the_beginning(client, turn.response)
+            if over is None:
+                await hear_enough(client, turn.response)
                 await asyncio.sleep(BETWEEN_S)
-    for result in results:
-        result.microphone_late_ms = _ms(client.microphone.worst_delay_s)
-    return silence_ms, results
+    for turn in turns:
+        look_up(client, turn)
+    return _silence_ms(client), [turn.result for turn in turns]
 
 
-async def take_turn(
-    client: Client, clip: Utterance, number: int, spoken_over: str | None
-) -> tuple[TurnResult, str | None]:
-    """Speaks, and waits for the first sound of the answer. Returns what is known so far, and its response id."""
+async def speak(client: Client, clip: Utterance, number: int, over: str | None) -> Spoken:
+    """Says an utterance, and waits for the first sound of the answer."""
     since, known = len(client.notes), set(client.speakers)
     said_s = client.microphone.say(clip.audio)
-    onset_s, end_s = said_s + clip.onset_s, said_s + clip.end_s
-    speech_s = round(clip.end_s - clip.onset_s, 2)
-    result = TurnResult(number, clip.name, speech_s, interrupts=spoken_over is not None)
+    end_s = said_s + clip.end_s
+    result = TurnResult(number, clip.name, round(clip.end_s - clip.onset_s, 2), interrupts=over is not None)
+    turn = Spoken(result, since, said_s + clip.onset_s, over)
 
     def audible(note: Noted) -> bool:
-        response = note.event.get("response_id")
-        return response not in known and (
-            response in client.speakers and client.speakers[response].first_audible_s is not None
-        )
+        if note.kind != DELTA:
+            return False
+        response = str(note.event["response_id"])
+        return response not in known and client.speakers[response].first_audible_s is not None
 
     try:
         note = await client.wait(audible, since=since, within_s=clip.audio.duration_s + ANSWER_S)
     except Timeout:
-        return result, None
-    response = str(note.event["response_id"])
-    first_s = client.speakers[response].first_audible_s
+        return turn
+    turn.response = str(note.event["response_id"])
+    first_s = client.speakers[turn.response].first_audible_s
     assert first_s is not None
-    delta = next(n for n in client.notes if n.kind == DELTA and n.event["response_id"] == response)
+    delta = next(note for note in client.notes[since:] if _is_of(DELTA, turn.response)(note))
     result.outcome = "answered" if first_s > end_s else "answered too early"
     result.voice_to_voice_ms = _ms(first_s - end_s)
     result.first_delta_ms = _ms(delta.at_s - end_s)
-    if spoken_over is not None:
-        _note_stop(client, result, spoken_over, onset_s, since)
-    result.heard = _text(client, HEARD, since)
-    return result, response
+    return turn
 
 
-async def hear(client: Client, response: str, *, stop: bool) -> str | None:
-    """Listens to an answer for a while, then either silences it and waits for its end, or lets it go on.
+async def hear_the_beginning(client: Client, response: str | None) -> str | None:
+    """Listens to an answer for OVER_S. Returns its id if it goes on after that."""
+    return response if response and not await _ended(client, response, OVER_S) else None
 
-    Returns its id when it goes on.
-    """
+
+async def hear_enough(client: Client, response: str | None) -> None:
+    """Listens to an answer for HEARD_S, or until its end, and silences it."""
+    if response and not await _ended(client, response, HEARD_S):
+        await client.send("response.cancel")
+        await client.wait(_is_done(response), since=0, within_s=ANSWER_S)
+
+
+async def _ended(client: Client, response: str, after_s: float) -> bool:
+    """Whether the answer is over within so much of it."""
     first_s = client.speakers[response].first_audible_s
     assert first_s is not None
-    patience_s = first_s + (HEARD_S if stop else OVER_S) - asyncio.get_running_loop().time()
-    over = _is_done(response)
+    patience_s = first_s + after_s - asyncio.get_running_loop().time()
     try:
-        await client.wait(over, since=0, within_s=max(0.01, patience_s))
-        return None
+        await client.wait(_is_done(response), since=0, within_s=max(0.0, patience_s))
     except Timeout:
-        if not stop:
-            return response
-    await client.send("response.cancel")
-    await client.wait(over, since=0, within_s=ANSWER_S)
-    return None
+        return False
+    return True
+
+
+# --- what the notes of a session say about a turn
+
+COMMITTED = "input_audio_buffer.committed"
+STARTED = "input_audio_buffer.speech_started"
+HEARD = "conversation.item.input_audio_transcription.completed"
+DELTA = "response.output_audio.delta"
+SAID = "response.output_audio_transcript.done"
+TIMED = "antiphon.turn.timing"
+
+
+def look_up(client: Client, turn: Spoken) -> None:
+    """Completes the result of a turn, once its session is over."""
+    result, notes = turn.result, client.notes[turn.since :]
+    result.microphone_late_ms = _ms(client.microphone.worst_delay_s)
+    if committed := _first(notes, lambda note: note.kind == COMMITTED):
+        item_id = committed["item_id"]
+        heard = _first(notes, lambda note: note.kind == HEARD and note.event["item_id"] == item_id)
+        result.heard = heard["transcript"] if heard else None
+    if turn.response is not None:
+        timed = _first(notes, _is_of(TIMED, turn.response))
+        said = _first(notes, _is_of(SAID, turn.response))
+        result.server_ms = timed["timing"] if timed else {}
+        result.answer = said["transcript"] if said else None
+        result.gaps_ms = _ms(client.speakers[turn.response].gap_s)
+    if turn.over is not None:
+        _look_up_stop(client, turn, turn.over, notes)
+
+
+def _look_up_stop(client: Client, turn: Spoken, over: str, notes: list[Noted]) -> None:
+    """How the answer `over` ended, if it was the user's voice that ended it."""
+    done = _first(notes, _is_done(over))
+    started = next((note for note in notes if note.kind == STARTED), None)
+    if done is not None and started is not None and done["response"]["status"] == "cancelled":
+        turn.result.stop_flushing_ms = _ms(started.at_s - turn.onset_s)
+        turn.result.stop_keeping_ms = _ms(client.speakers[over].ends_s - turn.onset_s)
+
+
+def _first(notes: list[Noted], wanted: Callable[[Noted], bool]) -> JSON | None:
+    return next((note.event for note in notes if wanted(note)), None)
+
+
+def _is_of(kind: str, response: str) -> Callable[[Noted], bool]:
+    return lambda note: note.kind == kind and note.event["response_id"] == response
 
 
 def _is_done(response: str) -> Callable[[Noted], bool]:
     return lambda note: note.kind == "response.done" and note.event["response"]["id"] == response
-
-
-def _note_stop(client: Client, result: TurnResult, spoken_over: str, onset_s: float, since: int) -> None:
-    """How the answer `spoken_over` ended, if it was the user's voice that ended it."""
-    started = next((note for note in client.notes[since:] if note.kind == STARTED), None)
-    done = next((note for note in client.notes if _is_done(spoken_over)(note)), None)
-    if started is None or done is None or done.event["response"]["status"] != "cancelled":
-        return
-    result.stop_flushing_ms = _ms(started.at_s - onset_s)
-    result.stop_keeping_ms = _ms(client.speakers[spoken_over].ends_s - onset_s)
-
-
-def _note_end(client: Client, result: TurnResult, response: str) -> None:
-    """What is known of an answer only when it is over."""
-    timing = next((n for n in client.notes if n.kind == TIMED and n.event["response_id"] == response), None)
-    result.server_ms = timing.event["timing"] if timing else {}
-    result.gaps_ms = _ms(client.speakers[response].gap_s)
-    result.answer = next(
-        (
-            n.event["transcript"]
-            for n in client.notes
-            if n.kind == SAID and n.event["response_id"] == response
-        ),
-        None,
-    )
-
-
-DELTA = "response.output_audio.delta"
-SAID = "response.output_audio_transcript.done"
-STARTED = "input_audio_buffer.speech_started"
-HEARD = "conversation.item.input_audio_transcription.completed"
-TIMED = "antiphon.turn.timing"
-
-
-def _text(client: Client, kind: str, since: int) -> str | None:
-    return next((note.event["transcript"] for note in client.notes[since:] if note.kind == kind), None)
 
 
 def _silence_ms(client: Client) -> int:
@@ -308,94 +310,6 @@ def _line(turn: TurnResult) -> str:
     waited = "-" if turn.voice_to_voice_ms is None else f"{turn.voice_to_voice_ms:.0f} ms"
     stop = "" if turn.stop_flushing_ms is None else f", stopped after {turn.stop_flushing_ms:.0f} ms"
     return f"{turn.session:3} {turn.utterance:24} {turn.outcome}: {waited}{stop}  [{turn.heard}]"
-
-
-# --- the summary
-
-
-def summarise(results: list[TurnResult], marks_later_ms: list[float]) -> JSON:
-    """Percentiles. Turns that interrupt are counted apart: the machine was busy with the answer before."""
-    answered = [result for result in results if result.outcome == "answered"]
-    quiet = [result for result in answered if not result.interrupts]
-    over = [result for result in answered if result.interrupts]
-
-    def of(which: list[TurnResult], value: Callable[[TurnResult], float | None]) -> dict[str, float] | None:
-        return percentiles(value(result) for result in which)
-
-    stages = ("asked", "transcript", "llm_first", "clause", "tts_first", "released", "first_audio")
-    return {
-        "voice to voice": {
-            "in quiet": of(quiet, lambda r: r.voice_to_voice_ms),
-            "after an interruption": of(over, lambda r: r.voice_to_voice_ms),
-        },
-        "server, from the end of speech as its VAD hears it (in quiet)": {
-            name: of(quiet, lambda r, name=name: r.server_ms.get(f"{name}_ms")) for name in stages
-        },
-        "parts (in quiet)": {name: of(quiet, part) for name, part in PARTS.items()},
-        "stop latency, from the onset of the user's voice": {
-            "client that flushes on speech_started": of(results, lambda r: r.stop_flushing_ms),
-            "client that plays what it has": of(results, lambda r: r.stop_keeping_ms),
-        },
-        "silence inside answers, because audio came late": {
-            "gaps in the part heard": of(quiet, lambda r: r.gaps_ms)
-        },
-        "how exact": {
-            "Silero hears the end after our mark": percentiles(marks_later_ms),
-            "microphone late, worst of a session": of(results, lambda r: r.microphone_late_ms),
-        },
-        "outcomes": {
-            "quiet_turns": sum(not result.interrupts for result in results),
-            "interrupting_turns": sum(result.interrupts for result in results),
-            **{outcome: sum(r.outcome == outcome for r in results) for outcome in OUTCOMES},
-            "answers_ready_before_the_turn_was_over": sum(_ready_early(result) for result in quiet),
-        },
-    }
-
-
-OUTCOMES = ("answered", "answered too early", "no answer")
-
-
-def _between(first: str, then: str) -> Callable[[TurnResult], float | None]:
-    def part(result: TurnResult) -> float | None:
-        start, end = result.server_ms.get(f"{first}_ms"), result.server_ms.get(f"{then}_ms")
-        return None if start is None or end is None else end - start
-
-    return part
-
-
-def _gate(result: TurnResult) -> float | None:
-    """An answer that is ready waits for the turn to be over."""
-    wait = _between("tts_first", "released")(result)
-    return None if wait is None else max(0.0, wait)
-
-
-def _unaccounted(result: TurnResult) -> float | None:
-    """Between the marks of the end of speech, and on the way to the client."""
-    told = result.server_ms.get("first_audio_ms")
-    return None if told is None or result.first_delta_ms is None else result.first_delta_ms - told
-
-
-def _silent_beginning(result: TurnResult) -> float | None:
-    if result.voice_to_voice_ms is None or result.first_delta_ms is None:
-        return None
-    return result.voice_to_voice_ms - result.first_delta_ms
-
-
-def _ready_early(result: TurnResult) -> bool:
-    wait = _between("tts_first", "released")(result)
-    return wait is not None and wait >= 0
-
-
-PARTS: dict[str, Callable[[TurnResult], float | None]] = {
-    "silence until work begins": lambda result: result.server_ms.get("asked_ms"),
-    "asr: final transcript": _between("asked", "transcript"),
-    "llm: first text": _between("transcript", "llm_first"),
-    "llm: first clause": _between("llm_first", "clause"),
-    "tts: first sound": _between("clause", "tts_first"),
-    "ready, waits for the end of the turn": _gate,
-    "VAD's mark and ours, and the way to the client": _unaccounted,
-    "the answer's silent beginning": _silent_beginning,
-}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every report says besides its numbers: on which machine, with which versions, when; and percentiles."""
+"""What every report says besides its numbers: which machine, which versions, when; and percentiles."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ PACKAGES = ("ray", "onnxruntime", "xllamacpp", "streaming-vits", "numpy", "webso
 """Whose versions a number may depend on."""
 
 
+Percentiles = dict[str, float]
+"""n, p50, p90, min, max."""
+
+
 def circumstances() -> dict[str, Any]:
     """Taken before anything is measured, so that `load` is other people's."""
     return {
@@ -39,7 +43,7 @@ def circumstances() -> dict[str, Any]:
     }
 
 
-def percentiles(values: Iterable[float | None]) -> dict[str, float] | None:
+def percentiles(values: Iterable[float | None]) -> Percentiles | None:
     """p50, p90, min, max and how many; of those that are there. None when there are none."""
     present = [value for value in values if value is not None]
     if not present:
@@ -49,7 +53,7 @@ def percentiles(values: Iterable[float | None]) -> dict[str, float] | None:
     return {"n": len(present), **{name: round(float(number), 1) for name, number in numbers.items()}}
 
 
-def table(rows: Mapping[str, dict[str, float] | None]) -> str:
+def table(rows: Mapping[str, Percentiles | None]) -> str:
     """Percentiles, a line each."""
     width = max(map(len, rows), default=0)
     columns = ("p50", "p90", "min", "max", "n")

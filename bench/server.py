@@ -21,7 +21,7 @@ START_S = 240.0
 STOP_S = 60.0
 
 
-class NotStarted(Exception):  # noqa: N818
+class NotStarted(Exception):
     """The server did not come up; the message is its own."""
 
 
