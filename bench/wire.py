@@ -2,8 +2,8 @@
 
     python -m bench.wire
 
-Coming in: a frame is parsed and its audio resampled to 16 kHz. Going out: an event of the conversation becomes
-a frame. bench/reports/wire.json gets the medians.
+Coming in: a frame is parsed and its audio resampled to 16 kHz. Going out: an event of the conversation
+becomes a frame. bench/reports/wire.json gets the numbers.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from statistics import median
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from bench.report import circumstances, table, write
+from bench.report import Percentiles, circumstances, percentiles, table, write
 from conversation.audio import Audio, to_pcm16
 from conversation.events import OutputAudio, OutputText
 from realtime.client_events import Append
@@ -28,8 +29,8 @@ from realtime.shapes import WIRE_HZ
 ROUNDS = 21
 
 
-def cost_us(work: Callable[[], object], times: int) -> float:
-    """Of one call: the median of the rounds, so that a neighbour on the machine counts little."""
+def cost_us(work: Callable[[], object], *, times: int = 300) -> Percentiles | None:
+    """Of one call; each round is the mean of so many calls."""
 
     def one_round() -> float:
         start_s = time.process_time()
@@ -37,7 +38,7 @@ def cost_us(work: Callable[[], object], times: int) -> float:
             work()
         return (time.process_time() - start_s) / times * 1e6
 
-    return round(median(one_round() for _ in range(ROUNDS)), 1)
+    return percentiles(one_round() for _ in range(ROUNDS))
 
 
 def frame(pcm: bytes) -> str:
@@ -50,31 +51,32 @@ def noise(duration_s: float) -> Audio:
     return Audio(samples.astype(np.float32), WIRE_HZ)
 
 
-def append(incoming: IncomingAudio, text: str) -> None:
+def parse(text: str) -> Append:
     event = typed(decode(text))
     assert isinstance(event, Append)
-    for _ in incoming.pieces(event.pcm):
+    return event
+
+
+def hear(incoming: IncomingAudio, text: str) -> None:
+    for _ in incoming.pieces(parse(text).pcm):
         pass
 
 
 def main() -> None:
+    report: dict[str, Any] = {"circumstances": circumstances()}
     incoming, server = IncomingAudio(), ServerEvents(extensions=False)
-    costs_us: dict[str, float] = {}
+    costs: dict[str, Percentiles | None] = {}
     for length_ms in (20, 40, 100):
         sound = noise(length_ms / 1000)
         text, event = frame(to_pcm16(sound)), OutputAudio("resp_1", "item_1", sound)
-        parsing = lambda text=text: typed(decode(text))  # noqa: E731
-        costs_us[f"append {length_ms} ms, parsed"] = cost_us(parsing, 300)
-        hearing = lambda text=text: append(incoming, text)  # noqa: E731
-        costs_us[f"append {length_ms} ms, parsed and resampled"] = cost_us(hearing, 300)
-        telling = lambda event=event: server.of(event)  # noqa: E731
-        costs_us[f"audio delta {length_ms} ms"] = cost_us(telling, 300)
+        costs[f"append {length_ms} ms: parsed"] = cost_us(partial(parse, text))
+        costs[f"append {length_ms} ms: parsed and resampled"] = cost_us(partial(hear, incoming, text))
+        costs[f"audio delta {length_ms} ms"] = cost_us(partial(server.of, event))
     words = OutputText("resp_1", "item_1", "How are you?", "audio")
-    costs_us["transcript delta"] = cost_us(lambda: server.of(words), 300)
-    longest = frame(bytes(MAX_APPEND_BYTES))
-    costs_us["append 15 MiB, parsed"] = cost_us(lambda: typed(decode(longest)), 1)
-    write("wire", {"circumstances": circumstances(), "cost_us": costs_us})
-    print(table(["message", "µs"], [[name, cost] for name, cost in costs_us.items()]))
+    costs["transcript delta"] = cost_us(partial(server.of, words))
+    costs["append 15 MiB: parsed"] = cost_us(partial(parse, frame(bytes(MAX_APPEND_BYTES))), times=1)
+    write("wire", {**report, "cost_us": costs})
+    print(f"microseconds\n{table(costs)}")
 
 
 if __name__ == "__main__":
