@@ -13,6 +13,10 @@ FIRST_CLAUSE = 12
 synthesis of the next one."""
 LATER_CLAUSE = 60
 """A comma ends any other clause once it has so many."""
+FIRST_BREATH = 24
+"""Without a comma, the first clause ends before a conjunction once it has so many."""
+LONGEST_FIRST_CLAUSE = 60
+"""Without either, it is cut at the last space before this: people wait for the first sound."""
 LONGEST_CLAUSE = 240
 """A text without punctuation is cut at the last space before this; `Tts.speak` takes 500 characters."""
 
@@ -20,6 +24,12 @@ _CLOSING = "\"'”’»)]}」』】）》"
 _FULL_STOPS = ".!?;:…"
 _WIDE_FULL_STOPS = "。！？；：\n"
 _WIDE_COMMAS = "，、"
+_SIGNS = _FULL_STOPS + _WIDE_FULL_STOPS + _WIDE_COMMAS + ","
+
+_CONJUNCTIONS = frozenset(
+    ["and", "but", "or", "so", "because", "that", "which", "who", "when", "while", "where", "if", "although"]
+    + ["though", "unless", "since", "until", "than"]
+)
 
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'“‘])(?:"
@@ -59,14 +69,24 @@ class Clauses:
 
     def _end(self) -> int:
         """Where the first clause of the text ends; 0 while that is not known."""
+        longest = LONGEST_FIRST_CLAUSE if self._first else LONGEST_CLAUSE
         for index, character in enumerate(self._text):
-            if character in _WIDE_FULL_STOPS or character in _FULL_STOPS or character in _WIDE_COMMAS + ",":
+            if character in _SIGNS:
                 end = self._after(index, character)
                 if end and any(c.isalnum() for c in self._text[:end]):
                     return end
-            if index >= LONGEST_CLAUSE:
-                return self._text.rfind(" ", 0, index) + 1 or index
+            if character == " " and self._first and self._breathes(index):
+                return index
+            if index >= longest:
+                return self._text.rfind(" ", 1, index) + 1 or (index if index >= LONGEST_CLAUSE else 0)
         return 0
+
+    def _breathes(self, space: int) -> bool:
+        """Whether the first clause is long enough to end at this space, and a conjunction follows."""
+        if len(self._text[:space].strip()) < FIRST_BREATH:
+            return False
+        word, rest, _ = self._text[space + 1 :].partition(" ")
+        return bool(rest) and word.lower() in _CONJUNCTIONS
 
     def _after(self, index: int, character: str) -> int:
         """The end of the clause that the punctuation at `index` ends; 0 when it ends none, or not yet."""

@@ -76,7 +76,7 @@ def test_speech_is_sent_no_further_ahead_than_it_is_played() -> None:
         if isinstance(event, OutputAudio):
             sent_s += event.audio.duration_s
             assert sent_s - (time_s - first_s) <= 0.3 + 0.04 + 1e-6
-    assert abs(seen.audio_s() - len(seen.said) * 0.06) < 0.01
+    assert abs(seen.audio_s() - len(seen.said) * 0.06) < 0.1
 
 
 def test_a_long_answer_is_spoken_clause_by_clause() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversation.clauses import LONGEST_CLAUSE, Clauses
+from conversation.clauses import LONGEST_CLAUSE, LONGEST_FIRST_CLAUSE, Clauses
 
 
 def split(text: str, *, piece: int = 1) -> list[str]:
@@ -55,8 +55,17 @@ def test_a_later_clause_ends_at_a_comma_only_when_it_is_long() -> None:
     ]
 
 
+def test_the_first_clause_ends_before_a_conjunction_so_that_it_is_heard_early() -> None:
+    text = "The best is not always about what you have but how much it means and that is it."
+    assert split(text) == [
+        "The best is not always about what you have",
+        " but how much it means and that is it.",
+    ]
+
+
 def test_a_text_without_punctuation_is_cut_between_words() -> None:
-    clauses = split("word " * 100)
+    first, *clauses = split("word " * 100)
+    assert len(first) <= LONGEST_FIRST_CLAUSE + 1
     assert all(len(clause) <= LONGEST_CLAUSE + 1 for clause in clauses)
     assert all(clause.endswith("word ") for clause in clauses)
 
