@@ -27,8 +27,26 @@ _WIDE_COMMAS = "，、"
 _SIGNS = _FULL_STOPS + _WIDE_FULL_STOPS + _WIDE_COMMAS + ","
 
 _CONJUNCTIONS = frozenset(
-    ["and", "but", "or", "so", "because", "that", "which", "who", "when", "while", "where", "if", "although"]
-    + ["though", "unless", "since", "until", "than"]
+    (
+        "and",
+        "but",
+        "or",
+        "so",
+        "because",
+        "that",
+        "which",
+        "who",
+        "when",
+        "while",
+        "where",
+        "if",
+        "although",
+        "though",
+        "unless",
+        "since",
+        "until",
+        "than",
+    )
 )
 
 _ABBREVIATION = re.compile(
