@@ -1,8 +1,10 @@
 """The whole of Antiphon: four stages, and the ingress that owns the sessions and calls them all.
 
-    serve run graph:build config=configs/laptop.yaml
+serve run graph:build config=configs/laptop.yaml
 """
 # No postponed annotations here: Serve reads the type of `config` to make one of the arguments it is given.
+
+from typing import Any
 
 from ray.serve import Application, Deployment
 
@@ -15,8 +17,9 @@ from deployments.vad.deployment import Vad
 
 
 def build(config: Config) -> Application:
-    """One stage is one deployment; its section of the configuration says which model it hosts, and on what."""
-    return Ingress.options(
+    """One stage is one deployment; its section of the configuration says which model it hosts, on what."""
+    ingress: Any = Ingress  # a Deployment, which Ray does not say
+    return ingress.options(
         num_replicas=config.ingress.replicas,
         ray_actor_options={"num_cpus": config.ingress.cpus, "runtime_env": {"env_vars": ONE_LOOP}},
         # Room for those who are told that the server is full, and for /healthz.
@@ -44,5 +47,6 @@ ONE_LOOP = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
 }
-"""Sockets, sessions and calls share one event loop in the ingress, which never blocks: no thread is crossed on the
-way of a frame. The stages keep Serve's own threads, so that a model can never hold up a health check."""
+"""Sockets, sessions and calls share one event loop in the ingress, which never blocks: no thread is crossed
+on the way of a frame. The stages keep Serve's own threads, so that a model can never hold up a health
+check."""

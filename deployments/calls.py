@@ -51,8 +51,11 @@ REPLAYED_AT_ONCE_S = 30.0
 
 
 async def call(stage: str, method: DeploymentHandle, *args: Any, deadline_s: float) -> Any:
-    """A unary call that does no harm twice: where the first attempt met a replica that is gone there is a second,
-    within the same deadline. Raises StageError; cancelled, it is cancelled in the replica too."""
+    """A unary call that does no harm twice.
+
+    Where the first attempt met a replica that is gone there is a second, within the same deadline. Raises
+    StageError; cancelled, it is cancelled in the replica too.
+    """
     try:
         async with asyncio.timeout(deadline_s):
             try:
@@ -75,7 +78,7 @@ async def _attempt(stage: str, method: DeploymentHandle, *args: Any) -> Any:
     response = method.remote(*args)
     try:
         return await response
-    except Exception as error:  # noqa: BLE001  the boundary between Serve's errors and ours
+    except Exception as error:  # the boundary between Serve's errors and ours
         raise as_stage_error(stage, error) from error
     finally:
         abandon(response)
@@ -85,9 +88,9 @@ async def stream(stage: str, method: DeploymentHandle, *args: Any) -> AsyncGener
     """The items of one streaming call, read as fast as the consumer takes them.
 
     Nobody reads ahead: what the consumer has not taken waits in the replica, behind gRPC's flow control (on
-    the caller's own event loop; Serve's other mode reads ahead without bound). Closed, cancelled or failed, the
-    call is cancelled in the replica, at whatever moment: before it is assigned, before its first item, between
-    two items.
+    the caller's own event loop; Serve's other mode reads ahead without bound). Closed, cancelled or failed,
+    the call is cancelled in the replica, at whatever moment: before it is assigned, before its first item,
+    between two items.
     """
     response = method.remote(*args)
     try:
@@ -97,7 +100,7 @@ async def stream(stage: str, method: DeploymentHandle, *args: Any) -> AsyncGener
                     item = await anext(response)
             except StopAsyncIteration:
                 return
-            except Exception as error:  # noqa: BLE001  the boundary between Serve's errors and ours
+            except Exception as error:  # the boundary between Serve's errors and ours
                 raise as_stage_error(stage, error) from error
             yield item
     finally:
@@ -153,8 +156,9 @@ class _Asked:
 class RemoteVad:
     """A `Vad` far away, shared by all sessions of this process.
 
-    The rows of all callers that arrive within GATHER_S travel in one call: what a call costs no longer depends
-    on the number of sessions. A failure reaches the callers whose rows were in the call, and nobody else.
+    The rows of all callers that arrive within GATHER_S travel in one call: what a call costs no longer
+    depends on the number of sessions. A failure reaches the callers whose rows were in the call, and nobody
+    else.
     """
 
     def __init__(self, vad: DeploymentHandle) -> None:
@@ -282,7 +286,7 @@ class RemoteAsr:
 
 
 class RemoteSegmentAsr:
-    """A `SegmentAsr` far away. Each segment is a call of its own; the replica decodes together what it has."""
+    """A `SegmentAsr` far away. Each segment is a call; the replica decodes together what it has."""
 
     def __init__(self, asr: DeploymentHandle) -> None:
         self._transcribe = asr.options(method_name="transcribe")

@@ -1,6 +1,6 @@
 """Starts one Antiphon server on this machine, and stops everything it started.
 
-    python -m deployments.launch --config configs/laptop.yaml --port 8765
+python -m deployments.launch --config configs/laptop.yaml --port 8765
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from conversation.errors import ConfigError
@@ -37,7 +36,9 @@ class StopError(BaseException):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deployments.launch", description=__doc__)
-    parser.add_argument("--config", required=True, help="what the server is made of, e.g. configs/laptop.yaml")
+    parser.add_argument(
+        "--config", required=True, help="what the server is made of, e.g. configs/laptop.yaml"
+    )
     parser.add_argument("--port", type=int, default=8765, help="on loopback; default %(default)s")
     arguments = parser.parse_args()
     try:
@@ -149,7 +150,7 @@ def hang_up() -> None:
 # --- signals
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _stop(*_: object) -> None:
     raise StopError
 
 
@@ -177,7 +178,7 @@ def _stopping_quietly() -> Iterator[None]:
 
 
 def _say(text: str, to: Any = None) -> None:
-    print(text, file=to or sys.stdout, flush=True)  # noqa: T201  a person started this
+    print(text, file=to or sys.stdout, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From an import path and options in a configuration to a model, with the mistakes found before any weights are read.
+"""From an import path and options to a model; mistakes are found before any weights are read.
 
 Knows nothing of what the models are or do.
 """

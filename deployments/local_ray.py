@@ -69,7 +69,7 @@ def serve_environment() -> dict[str, str]:
 
 
 def closed_environment() -> dict[str, str]:
-    """What keeps a server on one machine to itself. It must stand in the environment before Ray is imported."""
+    """What keeps a server on one machine to itself. To be set before Ray is imported."""
     return {
         # Replicas call each other on loopback, see deployments/hosting.py.
         "ANTIPHON_LOOPBACK": "1",
@@ -232,8 +232,10 @@ def processes_of(home: Path) -> list[int]:
 
 @contextlib.contextmanager
 def _tidied_up_after(home: Path) -> Iterator[None]:
-    """Leaves no process and no file behind, even when this process is killed: a small one of its own waits for
-    the end of a pipe. Ray's processes end with their parent, but HAProxy's do not always."""
+    """Leaves no process and no file behind, even when this process is killed.
+
+    A small process waits for the end of a pipe. Ray's own end with their parent, but HAProxy's not always.
+    """
     tidier = subprocess.Popen(
         [sys.executable, "-m", "deployments.local_ray", str(home)],
         stdin=subprocess.PIPE,

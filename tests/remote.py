@@ -1,4 +1,4 @@
-"""Stages on the real Ray of the tests, called as the ingress calls them: over gRPC, on the caller's own loop."""
+"""Stages on the real Ray of the tests, called as the ingress does it: over gRPC, on the caller's loop."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def hosted(
 
 
 def deploy(app: str, **stages: Any) -> None:
-    serve.run(Root.options(name=f"{app}-root").bind(**stages), name=app, route_prefix=f"/{app}")
+    root: Any = Root  # a Deployment, which Ray does not say
+    serve.run(root.options(name=f"{app}-root").bind(**stages), name=app, route_prefix=f"/{app}")
 
 
 def handle(app: str, name: str) -> DeploymentHandle:

@@ -1,4 +1,4 @@
-"""Hosts a recogniser: a streaming one steps, any other transcribes whole segments, several callers' at a time."""
+"""Hosts a recogniser. A streaming one steps; any other takes whole segments, of several callers at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ MAX_BATCH = 8
 
 
 @serve.deployment(
-    name="asr", request_router_config=RequestRouterConfig(request_router_class="deployments.asr.routing.HolderFirst")
+    name="asr",
+    request_router_config=RequestRouterConfig(request_router_class="deployments.asr.routing.HolderFirst"),
 )
 class Asr:
     def __init__(self, model: str, options: dict[str, Any]) -> None:
@@ -59,7 +60,7 @@ class SegmentAsr:
             transcript: Transcript = await self._together((pcm, rate_hz))
             return transcript
 
-    @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0)
+    @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0)  # type: ignore[untyped-decorator]  # Ray is untyped
     async def _together(self, segments: list[tuple[bytes, int]]) -> list[Transcript]:
         return await self._model.transcribe([from_pcm16(pcm, rate_hz) for pcm, rate_hz in segments])
 

@@ -1,9 +1,9 @@
-"""A recogniser's memory between two steps: it travels with the calls while it is small, else it stays with the
-replica, and a ticket for it travels.
+"""A recogniser's memory between two steps: it travels with the calls while it is small, else it stays with
+the replica, and a ticket for it travels.
 
 A memory is a value: it may be stepped from twice (a segment that seemed over goes on). So a step leaves the
-memory that it came from in place and puts the new one beside it; the one before both is given up, since nobody
-goes back two steps. Whatever is given up too early costs a replay, never an answer.
+memory that it came from in place and puts the new one beside it; the one before both is given up, since
+nobody goes back two steps. Whatever is given up too early costs a replay, never an answer.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Memories:
             return Carried(pickled)
         number = next(self._numbers)
         parent = before.number if isinstance(before, Ticket) else None
-        if parent in self._kept:
+        if parent is not None and parent in self._kept:
             grandparent = self._kept[parent].before
             self._kept[parent].before = None
             if grandparent is not None:

@@ -19,7 +19,7 @@ SUBPROTOCOL = "realtime"
 """What a browser asks for, since it cannot set headers: the Realtime API's own name."""
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024
-"""One message from a client: the Realtime API allows 15 MiB of audio an event, 20 MiB in base64, and its JSON."""
+"""Of one message: the Realtime API allows 15 MiB of audio an event, which are 20 MiB in base64."""
 
 RETRY_AFTER_S = 5
 """When a client that found the server full may try again: about the time of a short turn."""
@@ -75,10 +75,10 @@ class StarletteSocket:
 def set_uvicorn_limits() -> None:
     """Gives the server that Serve is about to start the limits that Serve has no settings for.
 
-    Serve starts uvicorn in the ingress replica once the deployment's constructor is done, which is where this is
-    called; the class is pickled by value, so doing it at import reaches another process. Frames may be larger
-    and are not compressed (audio does not shrink, and each frame would cost time). And a WebSocket is not
-    watched for its end: Serve would read ahead of the session to see it, without bound.
+    Serve starts uvicorn in the ingress replica once the deployment's constructor is done, which is where this
+    is called; the class is pickled by value, so doing it at import reaches another process. Frames may be
+    larger and are not compressed (audio does not shrink, and each frame would cost time). And a WebSocket is
+    not watched for its end: Serve would read ahead of the session to see it, without bound.
     """
 
     class Config(uvicorn.Config):
@@ -91,7 +91,7 @@ def set_uvicorn_limits() -> None:
                 ws_per_message_deflate=False,
             )
 
-    uvicorn.Config = Config  # type: ignore[misc]
+    uvicorn.Config = Config  # type: ignore[assignment,misc]
 
 
 def _unwatched(app: Any) -> Any:

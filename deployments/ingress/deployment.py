@@ -1,7 +1,7 @@
 """The door. It takes the sockets, and owns each session from the upgrade to the hang-up."""
 
-# No postponed annotations here: the class is pickled by value, without the names that only its annotations use,
-# and FastAPI could not tell the socket from a query parameter.
+# No postponed annotations here: the class is pickled by value, without the names that only its annotations
+# use, and FastAPI could not tell the socket from a query parameter.
 
 import asyncio
 
@@ -28,7 +28,7 @@ app = FastAPI(openapi_url=None)
 @serve.deployment(name="ingress")
 @serve.ingress(app)
 class Ingress:
-    async def __init__(
+    async def __init__(  # type: ignore[misc]  # Serve awaits it: the handles need a running loop
         self,
         config: Config,
         vad: DeploymentHandle,
@@ -50,7 +50,9 @@ class Ingress:
 
     @app.get("/")
     async def greet(self) -> PlainTextResponse:
-        return PlainTextResponse("Antiphon. Talk to /v1/realtime over a WebSocket; /healthz says how it is.\n")
+        return PlainTextResponse(
+            "Antiphon. Talk to /v1/realtime over a WebSocket; /healthz says how it is.\n"
+        )
 
     @app.get("/healthz")
     async def healthz(self) -> JSONResponse:
@@ -98,4 +100,3 @@ class Ingress:
         if sessions:
             await asyncio.wait(sessions, timeout=HANG_UP_S)
         return len(sessions)
-

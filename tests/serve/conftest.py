@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from pathlib import Path
 
 import pytest
@@ -21,7 +19,7 @@ def died(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trouble(ray_server: LocalRay, died: Path) -> Iterator[str]:
+def trouble(ray_server: LocalRay, died: Path) -> str:
     """The name of the application; its deployments are named for what their models do."""
     from tests import remote
 
@@ -35,6 +33,4 @@ def trouble(ray_server: LocalRay, died: Path) -> Iterator[str]:
         endless=remote.hosted(remote.Llm, "endless-llm", f"{MODELS}:EndlessLlm", replicas=2),
         tireless=remote.hosted(remote.Tts, "tireless-tts", f"{MODELS}:TirelessTts"),
     )
-    yield APP
-
-
+    return APP

@@ -97,9 +97,16 @@ class TirelessTts:
             await asyncio.sleep(0)
             self._made += 1
             low, high = self._made % 1000, self._made // 1000
-            yield Audio(np.array([low, high] * 1200, np.float32) / 32768, 24_000)
+            yield Audio(np.array([low, high] * 1200, np.float32) / np.float32(32768), 24_000)
 
     @staticmethod
     def number(chunk: Audio) -> int:
         low, high = np.rint(chunk.samples[:2] * 32768)
         return int(high * 1000 + low)
+
+
+class BrokenLlm:
+    """Does not load."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("the weights are made of cheese")

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ async def test_a_model_that_breaks_is_a_failed_stage(trouble: str) -> None:
 
 
 async def test_what_a_model_says_of_its_failure_arrives_word_for_word(trouble: str) -> None:
-    with pytest.raises(StageFailed, match="^llm: the prompt is empty$") as failed:
+    with pytest.raises(StageFailed, match=r"^llm: the prompt is empty$") as failed:
         await anext(RemoteLlm(remote.handle(trouble, "endless-llm")).reply(asked_to("refuse")))
     assert type(failed.value) is StageFailed
 
@@ -71,10 +72,10 @@ async def test_serves_own_errors_are_lost_stages(error: Exception, words: str) -
 
 async def test_a_stream_whose_replica_dies_is_lost_and_the_next_one_is_served(trouble: str) -> None:
     llm = RemoteLlm(remote.handle(trouble, "endless-llm"))
+    dying = llm.reply(asked_to("die"))
+    await anext(dying)
     with pytest.raises(StageLost):
-        async with aclosing(llm.reply(asked_to("die"))) as parts:
-            async for _ in parts:
-                pass
+        await anext(dying)
     async with aclosing(llm.reply(asked_to("go on"))) as parts:
         await anext(parts)
 
@@ -140,7 +141,7 @@ async def test_a_listener_who_leaves_costs_the_others_nothing(trouble: str) -> N
     assert all(task.cancelled() for task in await settled(leaving))
 
 
-async def settled(tasks: list[asyncio.Future[object]]) -> list[asyncio.Future[object]]:
+async def settled(tasks: list[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
     for task in tasks:
         with suppress(asyncio.CancelledError):
             await task
@@ -162,7 +163,8 @@ async def test_a_failure_reaches_those_whose_rows_were_in_the_call_and_nobody_el
 
 async def test_every_step_goes_to_the_replica_that_holds_the_memory(trouble: str) -> None:
     asr = RemoteAsr(remote.handle(trouble, "long-memory-asr"))
-    memory, holders = None, set()
+    memory: Any = None
+    holders = set()
     for number in range(1, 10):
         transcript, memory = await asr.step(level(number), memory, final=number == 9)
         holders.add(memory.token.replica)
@@ -173,7 +175,7 @@ async def test_every_step_goes_to_the_replica_that_holds_the_memory(trouble: str
 @pytest.mark.parametrize("ticket", [Ticket("elsewhere", 1), "expired"], ids=["misrouted", "expired"])
 async def test_a_ticket_that_is_lost_costs_a_replay_and_no_word(trouble: str, ticket: Ticket | str) -> None:
     asr = RemoteAsr(remote.handle(trouble, "long-memory-asr"))
-    memory = None
+    memory: Any = None
     for number in (1, 2, 3):
         _, memory = await asr.step(level(number), memory, final=False)
     lost = replace(memory.token, number=10**9) if ticket == "expired" else ticket
@@ -208,7 +210,7 @@ async def test_a_segment_that_seemed_over_goes_on_from_the_memory_before(trouble
 async def test_a_long_segment_is_replayed_in_pieces(trouble: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deployments.calls.REPLAYED_AT_ONCE_S", 0.2)
     asr = RemoteAsr(remote.handle(trouble, "long-memory-asr"))
-    memory = None
+    memory: Any = None
     for number in (1, 2, 3, 4, 5):
         _, memory = await asr.step(level(number), memory, final=False)
     transcript, _ = await asr.step(level(6), replace(memory, token=Ticket("elsewhere", 1)), final=True)

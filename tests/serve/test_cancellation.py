@@ -43,7 +43,7 @@ async def cancelled_at_random(begin, count: int) -> int:  # type: ignore[no-unty
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        return task.cancelled()
+        return bool(task.cancelled())
 
     return sum(await asyncio.gather(*(one() for _ in range(count))))
 
@@ -62,7 +62,7 @@ async def test_after_two_hundred_cancelled_streams_no_replica_works_on(trouble: 
 
 
 class CancelledAtAssignment:
-    """A method of a handle that cancels its caller in the loop turn in which the call was given to a replica."""
+    """A method of a handle that cancels its caller in the loop turn of the call's assignment."""
 
     def __init__(self, method: DeploymentHandle) -> None:
         self._method = method
@@ -80,7 +80,7 @@ async def test_a_stream_given_up_in_the_loop_turn_of_its_assignment_does_not_run
     method = CancelledAtAssignment(handle.options(method_name="reply", stream=True))
 
     async def listen() -> None:
-        async with aclosing(stream("llm", method, tuple(GO_ON), (), ReplyParams())) as parts:  # type: ignore[arg-type]
+        async with aclosing(stream("llm", method, tuple(GO_ON), (), ReplyParams())) as parts:
             async for _ in parts:
                 pass
 

@@ -31,8 +31,14 @@ def test_every_configuration_here_binds_to_the_graph(path: Path) -> None:
     ("sections", "words"),
     [
         ({"vat": {}}, r"vat: no such key \(did you mean 'vad'\?\)"),
-        ({"vad": {"model": "conversation.scripted:ScriptedVad", "replica": 2}}, r"vad\.replica: .*'replicas'"),
-        ({"conversation": {"deadlines": {"lm_first_s": 3}}}, r"conversation\.deadlines\.lm_first_s: .*'llm_first_s'"),
+        (
+            {"vad": {"model": "conversation.scripted:ScriptedVad", "replica": 2}},
+            r"vad\.replica: .*'replicas'",
+        ),
+        (
+            {"conversation": {"deadlines": {"lm_first_s": 3}}},
+            r"conversation\.deadlines\.lm_first_s: .*'llm_first_s'",
+        ),
         (
             {"session": {"turn_detection": {"treshold": 0.4}}},
             r"session\.turn_detection\.treshold: .*'threshold'",
@@ -40,7 +46,10 @@ def test_every_configuration_here_binds_to_the_graph(path: Path) -> None:
         ({"ingress": {"max_sessions": 0}}, r"ingress\.max_sessions: .*greater than or equal to 1, got 0"),
         ({"vad": {}}, r"vad\.model: missing"),
         ({"vad": {"model": "silero"}}, r"vad\.model: 'silero' is not an import path"),
-        ({"vad": {"model": "deployments.vad.sillero:Silero"}}, r"vad\.model: cannot import deployments\.vad\.sillero"),
+        (
+            {"vad": {"model": "deployments.vad.sillero:Silero"}},
+            r"vad\.model: cannot import deployments\.vad\.sillero",
+        ),
         ({"vad": {"model": "conversation.scripted:ScriptetVad"}}, r"did you mean 'ScriptedVad'"),
         (
             {"tts": {"model": "deployments.tts.piper:Piper", "options": {"thread": 2}}},
@@ -68,12 +77,12 @@ def test_a_file_that_is_wrong_is_named_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["vad: [", "just words", ""], ids=["not-yaml", "no-sections", "empty"])
 def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "odd.yaml").write_text(text)
-    with pytest.raises(ConfigError, match="not YAML|expected sections"):
+    with pytest.raises(ConfigError, match=r"not YAML|expected sections"):
         load_config(tmp_path / "odd.yaml")
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match="cannot read nowhere.yaml: No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read nowhere.yaml: No such file"):
         load_config("nowhere.yaml")
 
 

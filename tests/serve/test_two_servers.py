@@ -1,0 +1,256 @@
+"""Servers as `make run` starts them: two on one machine, what the door lets in, and that they leave
+nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+import websockets
+import yaml
+
+from deployments.local_ray import ROOT, free_ports, processes_of
+
+UP_WITHIN_S = 120.0
+"""Alone on two cores it takes 15 s."""
+GONE_WITHIN_S = 30.0
+"""It takes 3 s."""
+MAX_SESSIONS = 2
+
+CONFIG = ROOT / "configs" / "scripted.yaml"
+
+
+@dataclass
+class Server:
+    port: int
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/v1/realtime?model=scripted"
+
+    @property
+    def told(self) -> str:
+        return self.output.read_text()
+
+    @property
+    def home(self) -> Path:
+        found = re.search(r"Logs of the stages: (\S+)/session_latest/", self.told)
+        assert found, self.told
+        return Path(found[1])
+
+    def up(self) -> None:
+        deadline_s = time.monotonic() + UP_WITHIN_S
+        while f"Antiphon listens on ws://127.0.0.1:{self.port}/v1/realtime" not in self.told:
+            assert self.process.poll() is None, self.told
+            assert time.monotonic() < deadline_s, self.told
+            time.sleep(0.1)
+
+    def health(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=10) as answer:
+            health: dict[str, Any] = json.load(answer)
+            return health
+
+    def left(self) -> list[int]:
+        """Its processes that are still there when it should be gone, and time enough has passed."""
+        deadline_s = time.monotonic() + GONE_WITHIN_S
+        while (left := processes_of(self.home)) and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        return left
+
+
+def launched(config: Path, port: int, output: Path) -> Server:
+    with output.open("wb") as told:
+        return Server(port, _launch(config, port, told), output)
+
+
+def _launch(config: Path, port: int, told: IO[bytes]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "deployments.launch", "--config", str(config), "--port", str(port)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=told, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def configuration(path: Path, **sections: Any) -> Path:
+    path.write_text(yaml.safe_dump({**yaml.safe_load(CONFIG.read_text()), **sections}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+    place = tmp_path_factory.mktemp("servers")
+    config = configuration(place / "few.yaml", ingress={"max_sessions": MAX_SESSIONS, "cpus": 0.1})
+    servers = [launched(config, port, place / f"{port}.txt") for port in free_ports(2)]
+    try:
+        for server in servers:
+            server.up()
+        yield servers[0], servers[1]
+    finally:
+        for server in servers:
+            if server.process.poll() is None:
+                server.process.send_signal(signal.SIGTERM)
+        for server in servers:
+            server.process.wait(GONE_WITHIN_S)
+
+
+@pytest.fixture
+def server(both: tuple[Server, Server]) -> Server:
+    return both[0]
+
+
+async def idle(server: Server) -> None:
+    """The sessions of the test before are over."""
+    async with asyncio.timeout(10):
+        while (await asyncio.to_thread(server.health))["sessions"]:
+            pass
+
+
+def test_a_server_that_is_up_says_that_every_stage_answers(server: Server) -> None:
+    assert server.health() == {"ready": True, "waiting_for": [], "sessions": 0}
+
+
+async def test_a_client_is_greeted_and_the_subprotocol_is_accepted(server: Server) -> None:
+    async with websockets.connect(server.url, subprotocols=[websockets.Subprotocol("realtime")]) as client:
+        assert client.subprotocol == "realtime"
+        assert client.response is not None
+        assert "permessage-deflate" not in client.response.headers.get("Sec-WebSocket-Extensions", "")
+        assert json.loads(await client.recv())["type"] == "session.created"
+    await idle(server)
+
+
+async def test_a_client_more_than_there_is_room_for_is_told_when_to_come_back(server: Server) -> None:
+    clients = [await websockets.connect(server.url) for _ in range(MAX_SESSIONS)]
+    for client in clients:
+        await client.recv()
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(server.url)
+    assert refused.value.response.status_code == 503
+    assert int(refused.value.response.headers["Retry-After"]) > 0
+    for client in clients:
+        await client.close()
+    await idle(server)
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://127.0.0.1:1", "null"])
+async def test_a_page_of_another_origin_is_refused(server: Server, origin: str) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(server.url, origin=websockets.Origin(origin))
+    assert refused.value.response.status_code == 403
+
+
+async def test_a_page_of_this_server_is_let_in(server: Server) -> None:
+    own = websockets.Origin(f"http://127.0.0.1:{server.port}")
+    async with websockets.connect(server.url, origin=own) as client:
+        assert json.loads(await client.recv())["type"] == "session.created"
+    await idle(server)
+
+
+async def test_an_event_of_twenty_megabytes_is_read(server: Server) -> None:
+    async with websockets.connect(server.url) as client:
+        await client.recv()
+        await client.send(json.dumps({"type": "no.such.event", "filler": "x" * 20_000_000}))
+        async with asyncio.timeout(20):
+            assert json.loads(await client.recv())["type"] == "error"
+    await idle(server)
+
+
+async def test_a_client_that_is_cut_off_leaves_no_session(server: Server) -> None:
+    client = await websockets.connect(server.url)
+    await client.recv()
+    client.transport.abort()
+    await idle(server)
+
+
+def test_no_port_of_a_server_is_open_to_the_network_but_haproxys_own(server: Server) -> None:
+    """HAProxy's metrics and statistics cannot be bound elsewhere; Serve's calls between replicas must be."""
+    replicas = set()
+    for pid in processes_of(server.home):
+        if b"ServeReplica" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            replicas |= listening_beyond_loopback(pid)
+    assert not replicas
+
+
+def listening_beyond_loopback(pid: int) -> set[str]:
+    sockets = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            sockets.add(os.readlink(link))
+        except OSError:
+            continue
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            listening, address = fields[3] == "0A", fields[1].split(":")[0]
+            if listening and f"socket:[{fields[9]}]" in sockets and not address.endswith("0100007F"):
+                found.add(fields[1])
+    return found
+
+
+async def test_ctrl_c_ends_one_server_its_clients_are_told_and_the_other_goes_on(
+    both: tuple[Server, Server],
+) -> None:
+    staying, leaving = both
+    client = await websockets.connect(leaving.url)
+    await client.recv()
+    leaving.process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(client.wait_closed(), GONE_WITHIN_S)
+    assert client.close_code == 1012
+    assert await asyncio.to_thread(leaving.process.wait, GONE_WITHIN_S) == 0
+    assert leaving.left() == []
+    assert not leaving.home.exists()
+    assert staying.health()["ready"]
+
+
+def test_a_server_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    server = launched(CONFIG, free_ports(1)[0], tmp_path / "told.txt")
+    deadline_s = time.monotonic() + UP_WITHIN_S
+    while "vad: loading" not in server.told and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    server.process.kill()
+    server.process.wait(GONE_WITHIN_S)
+    assert server.left() == []
+
+
+def test_a_stage_that_does_not_load_is_named_with_its_error(tmp_path: Path) -> None:
+    config = configuration(
+        tmp_path / "broken.yaml", llm={"model": "tests.serve.models:BrokenLlm", "cpus": 0.1}
+    )
+    server = launched(config, free_ports(1)[0], tmp_path / "told.txt")
+    try:
+        assert server.process.wait(UP_WITHIN_S) == 1
+    finally:
+        server.process.kill()
+    assert "llm failed" in server.told
+    assert "the weights are made of cheese" in server.told
+    assert server.left() == []
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        server = launched(CONFIG, port, tmp_path / "told.txt")
+        assert server.process.wait(UP_WITHIN_S) == 2
+    assert f"port {port} is not free" in server.told
+
+
+def test_a_configuration_that_is_wrong_is_named(tmp_path: Path) -> None:
+    config = configuration(tmp_path / "wrong.yaml", vat={})
+    server = launched(config, free_ports(1)[0], tmp_path / "told.txt")
+    assert server.process.wait(UP_WITHIN_S) == 2
+    assert "vat: no such key (did you mean 'vad'?)" in server.told
