@@ -22,8 +22,8 @@ BLOCK_MS = 10
 """Speech is marked in steps of this length."""
 
 SURELY_DB, FAINTLY_DB = 20.0, 30.0
-"""Speech is found where a block is at most SURELY_DB below the loudest of its recording (99th percentile), and
-followed from there to both sides through every block that is at most FAINTLY_DB below. Two thresholds,
+"""Speech is found where a block is at most SURELY_DB below the loudest of its recording (99th percentile),
+and followed from there to both sides through every block that is at most FAINTLY_DB below. Two thresholds,
 so that neither a breath nor the room is taken for speech, nor the fading end of a word for silence.
 Source: Rabiner and Sambur, "An Algorithm for Determining the Endpoints of Isolated Utterances", Bell System
 Technical Journal 54(2), 1975, without its third measure, the zero crossings."""

@@ -1,0 +1,148 @@
+"""How well the configured recogniser writes down what people said.
+
+    python -m bench.wer                     the recogniser of $CONFIG (configs/laptop.yaml), in this process
+
+Each recording is cut into turns by the VAD and the endpointing of the same configuration, and each turn goes
+through the adapter that a session uses, so that the recogniser gets what it would get from the server.
+Speech of people only. bench/reports/wer.json gets every reference and what was written for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jiwer
+
+from bench.endpoints import heard_turns
+from bench.report import circumstances, write
+from bench.speech import Recording, at_rate, recordings
+from conversation.audio import HEARING_HZ, Audio, join, silence
+from conversation.segments import Segments
+from conversation.settings import TurnDetection
+from conversation.stages import Asr, Vad
+from deployments.config import Config, load_config
+from deployments.loading import load
+
+ROOM_S = 0.5
+"""Silence before and after a recording, since most of them begin and end within a word's reach."""
+
+SPELLED_OUT = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
+"""References write as people speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was made of one recording.
+
+    Attributes:
+        duration_s: of the recording.
+        decoding_s: time that the final transcripts of its turns took, one after another.
+    """
+
+    group: str
+    name: str
+    source: str
+    kind: str
+    reference: str
+    written: str
+    turns: int
+    duration_s: float
+    decoding_s: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.wer", description=__doc__.partition("\n")[0])
+    parser.add_argument("--config", default=os.environ.get("CONFIG", "configs/laptop.yaml"))
+    arguments = parser.parse_args()
+    config, about = load_config(arguments.config), circumstances()
+    results = asyncio.run(write_down(config, [r for r in recordings() if r.text]))
+    rates = {
+        kind: {group: word_error_rate(within) for group, within in _grouped(results, kind).items()}
+        for kind in sorted({result.kind for result in results})
+    }
+    asr = {"file": arguments.config, "asr": config.asr.model_dump(mode="json")}
+    path = write(
+        "wer", {**about, "configuration": asr, "rates": rates, "recordings": [asdict(r) for r in results]}
+    )
+    print(
+        f"{'kind':8}{'set':10}{'words':>7}{'wrong':>7}{'missing':>9}{'added':>7}{'WER':>8}{'x real time':>13}"
+    )
+    for kind, groups in rates.items():
+        for group, rate in groups.items():
+            print(
+                f"{kind:8}{group:10}{rate['words']:7}{rate['wrong']:7}{rate['missing']:9}{rate['added']:7}"
+                f"{rate['wer']:8.1%}{rate['times_real_time']:13.2f}"
+            )
+    print(path)
+
+
+async def write_down(config: Config, takes: list[Recording]) -> list[Written]:
+    vad: Vad = load(config.vad.model, config.vad.options)
+    model = load(config.asr.model, config.asr.options)
+    asr: Asr = model if config.asr_streams else Segments(model)
+    return [await _written(take, vad, asr, config) for take in takes]
+
+
+async def _written(take: Recording, vad: Vad, asr: Asr, config: Config) -> Written:
+    around = silence(ROOM_S, HEARING_HZ)
+    audio = join([around, at_rate(take.audio, HEARING_HZ), around], HEARING_HZ)
+    detection = config.session.turn_detection or TurnDetection()
+    turns = await heard_turns(audio, vad, detection, config.conversation)
+    padded = join([audio, silence(detection.silence_duration_ms / 1000 + 0.2, HEARING_HZ)], HEARING_HZ)
+    texts: list[str] = []
+    start_s = time.perf_counter()
+    for turn in turns:
+        texts.append(await _final(asr, padded[turn.start : turn.stop]))
+    return Written(
+        take.group,
+        take.name,
+        take.source,
+        take.kind,
+        plain(take.text or ""),
+        plain(" ".join(texts)),
+        len(turns),
+        round(take.audio.duration_s, 2),
+        round(time.perf_counter() - start_s, 3),
+    )
+
+
+async def _final(asr: Asr, audio: Audio) -> str:
+    transcript, _ = await asr.step(audio, None, final=True)
+    return transcript.text
+
+
+def plain(text: str) -> str:
+    """Lower case, words and single spaces only; an apostrophe inside a word stays, and titles are spelled out."""
+    kept = (character if character.isalnum() or character == "'" else " " for character in text.lower())
+    words = (word.strip("'") for word in "".join(kept).split())
+    return " ".join(SPELLED_OUT.get(word, word) for word in words if word)
+
+
+def word_error_rate(results: list[Written]) -> dict[str, Any]:
+    """Over all words of all recordings together."""
+    counted = jiwer.process_words([r.reference for r in results], [r.written for r in results])
+    words = counted.hits + counted.substitutions + counted.deletions
+    return {
+        "words": words,
+        "wrong": counted.substitutions,
+        "missing": counted.deletions,
+        "added": counted.insertions,
+        "wer": round(counted.wer, 4),
+        "times_real_time": round(sum(r.decoding_s for r in results) / sum(r.duration_s for r in results), 3),
+    }
+
+
+def _grouped(results: list[Written], kind: str) -> dict[str, list[Written]]:
+    """The sets of one kind, and all of that kind; kinds are never put together."""
+    of_kind = [result for result in results if result.kind == kind]
+    groups = {result.group: [r for r in of_kind if r.group == result.group] for result in of_kind}
+    return {**groups, "all": of_kind}
+
+
+if __name__ == "__main__":
+    main()
