@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from conversation.words import wide
+
 FIRST_CLAUSE = 12
 """A comma ends the first clause once it has so many characters: about 0.8 s of speech, enough to cover the
 synthesis of the next one."""
@@ -133,8 +135,3 @@ class Clauses:
     @staticmethod
     def _abbreviates(text: str) -> bool:
         return bool(_ABBREVIATION.search(text)) and not _SENTENCE_I.search(text)
-
-
-def wide(character: str) -> bool:
-    """Whether it is one of the scripts written without spaces: Chinese, kana."""
-    return "぀" <= character <= "鿿"

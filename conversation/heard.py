@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from conversation.clauses import wide
+from conversation.words import words
 
 _TYPICAL_CHARACTER_S = 0.065
 """How long a character takes to say, until a clause's own audio tells. English is read at about 150 words,
@@ -50,12 +49,8 @@ def _share(text: str, part: float) -> str:
     """The words that lie mostly within the first `part` (0..1) of the text."""
     limit = part * len(text)
     end = 0
-    for word in _words(text):
+    for word in words(text):
         if (word.start() + word.end()) / 2 > limit:
             break
         end = word.end()
     return text[:end]
-
-
-def _words(text: str) -> list[re.Match[str]]:
-    return [m for m in re.finditer(r"[぀-鿿]|[^\s぀-鿿]+", text) if m.group().strip() or wide(m.group())]

@@ -13,6 +13,7 @@ from typing import Any
 from conversation.audio import HEARING_HZ, Audio, join
 from conversation.errors import ImpossibleMove, StageError, StageLate
 from conversation.stages import Asr, Transcript
+from conversation.words import words
 
 
 class Utterance:
@@ -118,14 +119,13 @@ class Utterance:
 
 
 def _agreed(one: str, other: str) -> str:
-    """The words, with what follows them, that both texts begin with: a partial transcript's last word may be
-    half of one.
+    """The words that both texts begin with, as `other` has them.
 
     Source: LocalAgreement-2, Liu et al. 2020, https://arxiv.org/abs/2005.11185
     """
-    length = 0
-    while length < min(len(one), len(other)) and one[length] == other[length]:
-        length += 1
-    if length == len(one) == len(other):
-        return one
-    return one[: one.rfind(" ", 0, length) + 1].rstrip()
+    end = 0
+    for word, same in zip(words(other), words(one), strict=False):
+        if word.group() != same.group():
+            break
+        end = word.end()
+    return other[:end]
