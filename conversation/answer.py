@@ -90,7 +90,7 @@ class Answer:
         done = replace(self.response, status=status, reason=reason, failure=failure, usage=usage)
         if self._item is not None:
             item = self._finished(self._item, status)
-            self._history.spoken(item, self._clauses) if self._clauses else self._history.change(item)
+            self._history.finish(self._item, item, self._clauses)
             self._emit(OutputDone(done.id, item, self._history.before(item.id)))
             if status == "cancelled" or self._told_samples is not None:
                 self.cut_short()
@@ -112,7 +112,7 @@ class Answer:
             self._keep_heard(self._playback_start + self._told_samples)
 
     def _keep_heard(self, playback_samples: int) -> None:
-        if self._item is not None and self._clauses and self._item.id in self._history:
+        if self._item is not None and self._history.is_speech(self._item.id):
             self._history.cut(self._item.id, max(0, playback_samples - self._playback_start))
 
     def _begun(self) -> Item:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from conversation.errors import ClientError
 from conversation.heard import SpokenClause, heard_text
-from conversation.items import AudioPart, Item
+from conversation.items import AudioPart, Item, ItemStatus
 from conversation.stages import Message
 
 BROKEN_OFF = "—"
@@ -34,9 +34,6 @@ class History:
         ids = list(self._items)
         position = ids.index(item_id) if item_id in self._items else 0
         return ids[position - 1] if position else None
-
-    def __contains__(self, item_id: str) -> bool:
-        return item_id in self._items
 
     def item(self, item_id: str, *, doing: str = "retriev") -> Item:
         """Raises ClientError when there is no such item; `doing` is the verb's stem, for the message."""
@@ -81,21 +78,25 @@ class History:
         del self._items[item_id]
         self._spoken.pop(item_id, None)
 
-    def change(self, item: Item) -> None:
-        """Puts a new value in the place of the item with its id; nothing when that was deleted meanwhile."""
-        if item.id in self._items:
-            self._items[item.id] = item
-
     def transcribed(self, item_id: str, transcript: str) -> None:
         """What the user said in this item is known now."""
         if item_id in self._items:
-            self.change(replace(self._items[item_id], parts=(AudioPart(transcript),)))
+            self._items[item_id] = replace(self._items[item_id], parts=(AudioPart(transcript),))
 
-    def spoken(self, item: Item, clauses: list[SpokenClause]) -> None:
-        """The agent's item is over; `clauses` are the audio sent of it."""
-        self.change(item)
-        if item.id in self._items:
-            self._spoken[item.id] = clauses
+    def finish(self, begun: Item, item: Item, clauses: list[SpokenClause]) -> None:
+        """The agent's item is over: what was `begun` is `item` now. Nothing when it was deleted meanwhile.
+
+        Args:
+            clauses: the audio sent of it; none for a written one.
+        """
+        if self._items.get(begun.id) is begun:
+            self._items[item.id] = item
+            if clauses:
+                self._spoken[item.id] = clauses
+
+    def is_speech(self, item_id: str) -> bool:
+        """Whether there is such an item, spoken by the agent to its end."""
+        return item_id in self._spoken
 
     def cut(self, item_id: str, played_samples: int) -> int:
         """Keeps of a spoken item what was heard when so many samples of it had been played.
@@ -110,9 +111,8 @@ class History:
         sent = sum(clause.samples for clause in clauses)
         heard = heard_text(clauses, played_samples, self._rate_hz)
         whole = played_samples >= sent and item.status == "completed"
-        self.change(
-            replace(item, parts=(AudioPart(heard),), status="completed" if whole else "incomplete"),
-        )
+        status: ItemStatus = "completed" if whole else "incomplete"
+        self._items[item_id] = replace(item, parts=(AudioPart(heard),), status=status)
         return min(played_samples, sent)
 
     def messages(self, *, without: str | None = None) -> list[Message]:

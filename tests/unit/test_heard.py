@@ -45,11 +45,29 @@ def assistant(item_id: str, text: str = "") -> Item:
     return Item(item_id, "assistant", (AudioPart(text),), "completed")
 
 
+def speak(history: History) -> None:
+    begun = Item("b", "assistant", status="in_progress")
+    history.add(begun)
+    history.finish(begun, assistant("b", "One two three, four five six."), TWO)
+
+
+def test_an_item_made_under_the_id_of_a_deleted_one_is_left_alone() -> None:
+    history = History(HZ)
+    begun = Item("b", "assistant", status="in_progress")
+    history.add(begun)
+    history.delete("b")
+    history.add(Item("b", "user", (TextPart("Mine"),)))
+
+    history.finish(begun, assistant("b", "Yours"), TWO)
+
+    assert history.item("b").text == "Mine"
+    assert not history.is_speech("b")
+
+
 def test_the_model_is_shown_what_was_heard_and_that_it_broke_off() -> None:
     history = History(HZ)
     history.add(Item("a", "user", (TextPart("Count!"),)))
-    history.add(Item("b", "assistant", status="in_progress"))
-    history.spoken(assistant("b", "One two three, four five six."), TWO)
+    speak(history)
 
     history.cut("b", 1700)
 
@@ -61,8 +79,7 @@ def test_the_model_is_shown_what_was_heard_and_that_it_broke_off() -> None:
 
 def test_whoever_knows_better_may_say_so_again() -> None:
     history = History(HZ)
-    history.add(assistant("b"))
-    history.spoken(assistant("b", "One two three, four five six."), TWO)
+    speak(history)
 
     history.cut("b", 300)
     assert history.cut("b", 1400) == 1400
@@ -72,8 +89,7 @@ def test_whoever_knows_better_may_say_so_again() -> None:
 
 def test_more_than_was_sent_is_all_of_it() -> None:
     history = History(HZ)
-    history.add(assistant("b"))
-    history.spoken(assistant("b", "One two three, four five six."), TWO)
+    speak(history)
 
     assert history.cut("b", 99_000) == 2900
     assert history.item("b").status == "completed"
@@ -81,8 +97,7 @@ def test_more_than_was_sent_is_all_of_it() -> None:
 
 def test_an_answer_of_which_nothing_was_heard_was_never_given() -> None:
     history = History(HZ)
-    history.add(assistant("b"))
-    history.spoken(assistant("b", "One two three, four five six."), TWO)
+    speak(history)
 
     history.cut("b", 0)
 
