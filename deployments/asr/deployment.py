@@ -21,7 +21,7 @@ MAX_BATCH = 8
 
 @serve.deployment(
     name="asr",
-    request_router_config=RequestRouterConfig(request_router_class="deployments.asr.routing.HolderFirst"),
+    request_router_config=RequestRouterConfig(request_router_class="deployments.routing.HolderFirst"),
 )
 class Asr:
     def __init__(self, model: str, options: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conversation.audio import HEARING_HZ, Audio, from_pcm16, to_pcm16
+from conversation.errors import StageFailed
 from conversation.stages import FRAME_SAMPLES, VadState
 
 
@@ -28,9 +29,9 @@ class Rows:
 
 
 def pack(frames: NDArray[np.float32], states: Sequence[VadState | None]) -> Rows:
-    """Raises ValueError unless frames are (B, FRAME_SAMPLES) with B states, B >= 1."""
+    """Raises StageFailed unless frames are (B, FRAME_SAMPLES) with B states, B >= 1."""
     if frames.ndim != 2 or frames.shape[1] != FRAME_SAMPLES or len(frames) != len(states) or not len(frames):
-        raise ValueError(f"frames of shape {frames.shape} do not go with {len(states)} states")
+        raise StageFailed("vad", f"frames of shape {frames.shape} do not go with {len(states)} states")
     carried = [np.asarray(state, np.float32).tobytes() for state in states if state is not None]
     known = bytes(state is not None for state in states)
     return Rows(to_pcm16(Audio(frames.reshape(-1), HEARING_HZ)), known, b"".join(carried))

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conversation.audio import Audio, join
+from conversation.stages import Tts
+from tests.contracts.conftest import called
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SHORT, LONG = "Good morning.", "Good morning to you all, and to everybody who is listening at home."
+SPOKEN_WITHIN_S = 30.0
+
+
+@pytest.fixture
+def tts(tts_candidate: Any) -> Tts:
+    made: Tts = called(tts_candidate)
+    return made
+
+
+async def spoken(tts: Tts, text: str, voice: str = "default", speed: float = 1.0) -> list[Audio]:
+    async with asyncio.timeout(SPOKEN_WITHIN_S), aclosing(tts.speak(text, voice, speed)) as chunks:
+        return [chunk async for chunk in chunks]
+
+
+def duration_s(chunks: list[Audio]) -> float:
+    return sum(chunk.duration_s for chunk in chunks)
+
+
+async def test_speech_comes_in_chunks_of_one_rate(tts: Tts) -> None:
+    chunks = await spoken(tts, LONG)
+    assert len(chunks) > 1
+    whole = join(chunks, chunks[0].rate_hz)
+    assert whole.samples.dtype == np.float32
+    assert whole.samples.ndim == 1
+    assert np.abs(whole.samples).max() <= 1
+    assert np.abs(whole.samples).max() > 0.01
+    assert all(len(chunk) for chunk in chunks)
+
+
+async def test_a_longer_text_takes_longer(tts: Tts) -> None:
+    assert duration_s(await spoken(tts, SHORT)) < duration_s(await spoken(tts, LONG))
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "?!"])
+async def test_what_cannot_be_spoken_gives_nothing(tts: Tts, text: str) -> None:
+    assert await spoken(tts, text) == []
+
+
+async def test_an_unknown_voice_is_spoken_by_the_default_one(tts: Tts) -> None:
+    assert await spoken(tts, SHORT, voice="nobody-has-this-name")
+
+
+async def test_twice_the_speed_takes_about_half_the_time(tts: Tts) -> None:
+    once, twice = duration_s(await spoken(tts, LONG)), duration_s(await spoken(tts, LONG, speed=2.0))
+    assert 0.35 < twice / once < 0.7
+
+
+async def test_a_voice_that_is_interrupted_speaks_again(tts: Tts) -> None:
+    async with aclosing(tts.speak(LONG, "default")) as chunks:
+        await anext(chunks)
+    assert duration_s(await spoken(tts, SHORT)) > 0.2
+
+
+async def test_several_texts_at_once_are_spoken_whole(tts: Tts) -> None:
+    alone = duration_s(await spoken(tts, SHORT))
+    together = await asyncio.gather(*(spoken(tts, SHORT) for _ in range(3)))
+    assert [duration_s(chunks) for chunks in together] == pytest.approx([alone] * 3, rel=0.5)
