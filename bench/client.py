@@ -95,12 +95,13 @@ class Microphone:
         self._noise = room_noise(HZ, ROOM_DB)
         self._said: Samples = np.zeros(0, np.float32)
         self._chunk = 0
+        """The one that is being spoken now."""
         self._start_s = 0.0
         self.worst_delay_s = 0.0
         """By how much the latest chunk was late: this machine was busy."""
 
     def say(self, audio: Audio) -> float:
-        """Speaks from the next chunk on. Returns the loop time of the first sample."""
+        """Speaks from the beginning of the chunk under way. Returns the loop time of the first sample."""
         if len(self._said):
             raise ValueError("the microphone is still busy with what was said before")
         self._said = audio.samples
@@ -110,8 +111,7 @@ class Microphone:
         """PCM, each chunk when its last sample has been spoken."""
         clock = asyncio.get_running_loop().time
         self._start_s = clock()
-        for self._chunk in itertools.count():
-            # At loop time start + chunk * 20 ms, what this chunk will hold is not spoken yet.
+        while True:
             due_s = self._start_s + (self._chunk + 1) * CHUNK_MS / 1000
             await asyncio.sleep(due_s - clock())
             self.worst_delay_s = max(self.worst_delay_s, clock() - due_s)
@@ -122,6 +122,7 @@ class Microphone:
         samples = self._noise[begin : begin + CHUNK].copy()
         said, self._said = self._said[:CHUNK], self._said[CHUNK:]
         samples[: len(said)] += said
+        self._chunk += 1
         return to_pcm16(Audio(samples, HZ))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -39,6 +40,8 @@ OVER_S = 1.0
 """The user begins to speak over an answer when so much of it has been heard."""
 BETWEEN_S = 1.0
 """From the end of an answer to the next turn."""
+EARLY_MS = 100
+"""Ears that hear the end of an utterance so much before our mark have missed a word of it."""
 ANSWER_S = 15.0
 """An answer that has not begun so long after the end of speech will not come."""
 
@@ -123,9 +126,10 @@ async def fit_to_measure(config: Config) -> tuple[list[Utterance], list[float], 
         around = room_noise(HZ, ROOM_DB)
         audio = at_rate(Audio(np.concatenate([around, clip.audio.samples, around]), HZ), HEARING_HZ)
         turns = await heard_turns(audio, vad, detection, config.conversation)
-        if len(turns) == 1:
+        later = (turns[0].end / HEARING_HZ - 1.0 - clip.end_s) * 1000 if len(turns) == 1 else -math.inf
+        if later > -EARLY_MS:
             fit.append(clip)
-            later_ms.append((turns[0].end / HEARING_HZ - 1.0 - clip.end_s) * 1000)
+            later_ms.append(later)
         else:
             unfit.append(clip.name)
     return interleaved(fit), later_ms, unfit

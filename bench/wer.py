@@ -117,7 +117,7 @@ async def _final(asr: Asr, audio: Audio) -> str:
 
 
 def plain(text: str) -> str:
-    """Lower case, words and single spaces only; an apostrophe inside a word stays, and titles are spelled out."""
+    """Lower case, words and single spaces; an apostrophe inside a word stays, titles are spelled out."""
     kept = (character if character.isalnum() or character == "'" else " " for character in text.lower())
     words = (word.strip("'") for word in "".join(kept).split())
     return " ".join(SPELLED_OUT.get(word, word) for word in words if word)
