@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import wave
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import soxr
 
-from conversation.audio import HEARING_HZ, Audio, join, silence
+from conversation.audio import HEARING_HZ, Audio, from_pcm16, join, silence
 from conversation.scripted import tone
 from deployments import weights
 from deployments.loading import load
@@ -82,10 +83,6 @@ CANDIDATES: dict[str, list[Candidate]] = {
 }
 
 
-def _of(stage: str) -> Any:
-    return pytest.fixture(scope="session", params=CANDIDATES[stage], ids=lambda candidate: candidate.name)
-
-
 @pytest.fixture(scope="session")
 def far_away(ray_server: LocalRay) -> str:
     """The application with every remote candidate."""
@@ -114,41 +111,49 @@ def _fetch(candidate: Candidate) -> None:
         weights.fetch(candidate.options["weights"])
 
 
-def _made(stage: str, request: pytest.FixtureRequest, caller: str) -> Any:
+def _made(stage: str, caller: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     candidate: Candidate = request.param
-    if not candidate.remote:
-        _fetch(candidate)
-        return load(candidate.model, candidate.options)
-    app = request.getfixturevalue("far_away")
-    from deployments import calls
-    from tests import remote
+    if candidate.remote:
+        from deployments import calls
+        from tests import remote
 
-    return lambda: getattr(calls, caller)(remote.handle(app, f"{stage}-{candidate.name}"))
-
-
-@_of("vad")
-def vad_candidate(request: pytest.FixtureRequest) -> Any:
-    return _made("vad", request, "RemoteVad")
-
-
-@_of("asr")
-def asr_candidate(request: pytest.FixtureRequest) -> Any:
-    return _made("asr", request, "RemoteAsr")
+        app = request.getfixturevalue("far_away")
+        yield lambda: getattr(calls, caller)(remote.handle(app, f"{stage}-{candidate.name}"))
+        return
+    _fetch(candidate)
+    model = load(candidate.model, candidate.options)
+    yield model
+    if hasattr(model, "close"):
+        model.close()
 
 
-@_of("segment_asr")
-def segment_asr_candidate(request: pytest.FixtureRequest) -> Any:
-    return _made("segment_asr", request, "RemoteSegmentAsr"), request.param.speech
+def _named(candidate: Candidate) -> str:
+    return candidate.name
 
 
-@_of("llm")
-def llm_candidate(request: pytest.FixtureRequest) -> Any:
-    return _made("llm", request, "RemoteLlm")
+@pytest.fixture(scope="session", params=CANDIDATES["vad"], ids=_named)
+def vad_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
+    yield from _made("vad", "RemoteVad", request)
 
 
-@_of("tts")
-def tts_candidate(request: pytest.FixtureRequest) -> Any:
-    return _made("tts", request, "RemoteTts")
+@pytest.fixture(scope="session", params=CANDIDATES["asr"], ids=_named)
+def asr_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
+    yield from _made("asr", "RemoteAsr", request)
+
+
+@pytest.fixture(scope="session", params=CANDIDATES["segment_asr"], ids=_named)
+def segment_asr_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
+    yield from _made("segment_asr", "RemoteSegmentAsr", request)
+
+
+@pytest.fixture(scope="session", params=CANDIDATES["llm"], ids=_named)
+def llm_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
+    yield from _made("llm", "RemoteLlm", request)
+
+
+@pytest.fixture(scope="session", params=CANDIDATES["tts"], ids=_named)
+def tts_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
+    yield from _made("tts", "RemoteTts", request)
 
 
 def called(candidate: Any) -> Any:
@@ -159,12 +164,8 @@ def called(candidate: Any) -> Any:
 @pytest.fixture(scope="session")
 def two_voices() -> tuple[Audio, Audio]:
     """Two stretches of human speech, 3 s each, from one reading: with different words."""
-    import wave
-
     path = weights.fetch("moonshine-speech") / "beckett.wav"
     with wave.open(str(path)) as recording:
-        from conversation.audio import from_pcm16
-
         audio = from_pcm16(recording.readframes(recording.getnframes()), recording.getframerate())
     whole = Audio(soxr.resample(audio.samples, audio.rate_hz, HEARING_HZ), HEARING_HZ)
     return whole[: 3 * HEARING_HZ], whole[4 * HEARING_HZ : 7 * HEARING_HZ]

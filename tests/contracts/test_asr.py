@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from conversation.audio import HEARING_HZ, Audio, silence
 from conversation.segments import Segments
@@ -15,22 +16,23 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 STEP = HEARING_HZ // 5
 
 
-@pytest.fixture
-def asr(asr_candidate: Any) -> Asr:
+@pytest_asyncio.fixture(loop_scope="session")
+async def asr(asr_candidate: Any) -> Asr:
     made: Asr = called(asr_candidate)
     return made
 
 
-@pytest.fixture
-def segment_asr(segment_asr_candidate: Any) -> SegmentAsr:
-    made: SegmentAsr = called(segment_asr_candidate[0])
+@pytest_asyncio.fixture(loop_scope="session")
+async def segment_asr(segment_asr_candidate: Any) -> SegmentAsr:
+    made: SegmentAsr = called(segment_asr_candidate)
     return made
 
 
 @pytest.fixture
-def two(segment_asr_candidate: Any, two_voices: tuple[Audio, Audio]) -> tuple[Audio, Audio]:
+def two(request: pytest.FixtureRequest, two_voices: tuple[Audio, Audio]) -> tuple[Audio, Audio]:
     """Two segments with different words."""
-    return two_voices if segment_asr_candidate[1] else two_hums()
+    hears_speech_only = request.node.callspec.params["segment_asr_candidate"].speech
+    return two_voices if hears_speech_only else two_hums()
 
 
 async def said(asr: Asr, audio: Audio, memory: Any = None) -> str:

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from conversation.stages import Llm, Message, ReplyParams, ReplyPart, TextDelta, Usage
 from tests.contracts.conftest import called
@@ -19,8 +20,8 @@ ANSWERED_WITHIN_S = 30.0
 """A small model on a busy machine takes about one."""
 
 
-@pytest.fixture
-def llm(llm_candidate: Any) -> Llm:
+@pytest_asyncio.fixture(loop_scope="session")
+async def llm(llm_candidate: Any) -> Llm:
     made: Llm = called(llm_candidate)
     return made
 

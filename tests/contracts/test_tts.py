@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from conversation.audio import Audio, join
 from conversation.stages import Tts
@@ -17,8 +18,8 @@ SHORT, LONG = "Good morning.", "Good morning to you all, and to everybody who is
 SPOKEN_WITHIN_S = 30.0
 
 
-@pytest.fixture
-def tts(tts_candidate: Any) -> Tts:
+@pytest_asyncio.fixture(loop_scope="session")
+async def tts(tts_candidate: Any) -> Tts:
     made: Tts = called(tts_candidate)
     return made
 
