@@ -107,7 +107,7 @@ def wait_until_ready(ray: LocalRay, started_s: float) -> None:
     while time.monotonic() < started_s + START_S:
         for name, (status, why) in _deployments().items():
             if status in ("DEPLOY_FAILED", "UNHEALTHY"):
-                raise StartError(f"{name} failed\n{why.strip()}")
+                raise StartError(f"{name} failed: {why.strip().splitlines()[-1]}\n\n{why.strip()}")
             if told.get(name) != status:
                 told[name] = status
                 words = "ready" if status == "HEALTHY" else "loading"

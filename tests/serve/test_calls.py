@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from ray.serve.exceptions import BackPressureError
 
 from conversation.audio import HEARING_HZ, Audio
 from conversation.errors import StageFailed, StageLate, StageLost
-from conversation.stages import FRAME_SAMPLES, Message
+from conversation.stages import FRAME_SAMPLES, Message, ReplyPart
 from deployments.asr.memories import Ticket
 from deployments.calls import RemoteAsr, RemoteLlm, RemoteVad, as_stage_error, call
 from deployments.vad.rows import Rows
@@ -70,12 +71,16 @@ async def test_serves_own_errors_are_lost_stages(error: Exception, words: str) -
 # --- replicas that die
 
 
+async def heard_to_the_end(parts: AsyncGenerator[ReplyPart, None]) -> None:
+    async with aclosing(parts):
+        async for _ in parts:
+            pass
+
+
 async def test_a_stream_whose_replica_dies_is_lost_and_the_next_one_is_served(trouble: str) -> None:
     llm = RemoteLlm(remote.handle(trouble, "endless-llm"))
-    dying = llm.reply(asked_to("die"))
-    await anext(dying)
     with pytest.raises(StageLost):
-        await anext(dying)
+        await heard_to_the_end(llm.reply(asked_to("die")))
     async with aclosing(llm.reply(asked_to("go on"))) as parts:
         await anext(parts)
 
