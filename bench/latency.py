@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -31,6 +30,9 @@ from conversation.settings import TurnDetection
 from deployments.config import Config, load_config
 from deployments.loading import load
 
+ENVIRONMENT = ("LLM_MODEL", "RAY_worker_niceness")
+"""What else decides how fast an answer is. Without the latter Ray gives its workers a niceness of 15."""
+
 QUIET_TURNS = 2
 """In each session, before the one that interrupts."""
 
@@ -40,7 +42,7 @@ OVER_S = 1.0
 """The user begins to speak over an answer when so much of it has been heard."""
 BETWEEN_S = 1.0
 """From the end of an answer to the next turn."""
-EARLY_MS = 100
+EARLY_S = 0.1
 """Ears that hear the end of an utterance so much before our mark have missed a word of it."""
 ANSWER_S = 15.0
 """An answer that has not begun so long after the end of speech will not come."""
@@ -73,27 +75,27 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_config(arguments.config)
     about = circumstances()
-    clips, marks, unfit = asyncio.run(fit_to_measure(config))
-    print(f"{len(clips)} utterances of people, {len(unfit)} more that the server does not hear as one turn")
+    clips = asyncio.run(fit_to_measure(config))
+    print(f"{len(clips.fit)} utterances of people; {len(clips.unfit)} more are not heard as one turn")
     if arguments.url:
-        results, silence_ms, busy = asyncio.run(measure(arguments.url, clips, arguments))
+        results, silence_ms, busy = asyncio.run(measure(arguments.url, clips.fit, arguments))
     else:
         with server(arguments.config) as url:
-            results, silence_ms, busy = asyncio.run(measure(url, clips, arguments))
-    summary = tables(results, marks)
+            results, silence_ms, busy = asyncio.run(measure(url, clips.fit, arguments))
+    summary = tables(results, clips.later_ms)
     report = {
         **about,
         "configuration": {
             "file": arguments.config,
             **config.model_dump(mode="json"),
-            "llm_from_environment": os.environ.get("LLM_MODEL"),
+            "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         },
         "silence_duration_ms": silence_ms,
         "speech": {
             "kind": "human",
-            "sources": sorted({clip.recording.source for clip in clips}),
-            "utterances": [clip.name for clip in clips],
-            "not_heard_as_one_turn": unfit,
+            "sources": sorted({clip.recording.source for clip in clips.fit}),
+            "utterances": [clip.name for clip in clips.fit],
+            "not_heard_as_one_turn": clips.unfit,
         },
         "turns_in_a_session": QUIET_TURNS + 1,
         "machine_busy": busy,
@@ -116,23 +118,36 @@ def main() -> None:
 # --- what is played
 
 
-async def fit_to_measure(config: Config) -> tuple[list[Utterance], list[float], list[str]]:
-    """The utterances that the configured ears hear as one turn; by how many ms they hear its end after our
-    mark; and the names of the others."""
+@dataclass(frozen=True, slots=True)
+class Clips:
+    """What there is to say.
+
+    Attributes:
+        fit: the utterances that the configured ears hear as one turn.
+        unfit: the names of the others.
+        later_ms: by how much those ears hear each mark of the fit ones after ours.
+    """
+
+    fit: list[Utterance]
+    unfit: list[str]
+    later_ms: dict[str, list[float]]
+
+
+async def fit_to_measure(config: Config) -> Clips:
     vad = load(config.vad.model, config.vad.options)
     detection = config.session.turn_detection or TurnDetection()
-    fit, later_ms, unfit = [], [], []
-    for clip in utterances(recordings(), HZ):
-        around = room_noise(HZ, ROOM_DB)
+    clips = Clips([], [], {"onset": [], "end": []})
+    around = room_noise(HZ, ROOM_DB)  # a second
+    for clip in interleaved(utterances(recordings(), HZ)):
         audio = at_rate(Audio(np.concatenate([around, clip.audio.samples, around]), HZ), HEARING_HZ)
-        turns = await heard_turns(audio, vad, detection, config.conversation)
-        later = (turns[0].end / HEARING_HZ - 1.0 - clip.end_s) * 1000 if len(turns) == 1 else -math.inf
-        if later > -EARLY_MS:
-            fit.append(clip)
-            later_ms.append(later)
-        else:
-            unfit.append(clip.name)
-    return interleaved(fit), later_ms, unfit
+        match await heard_turns(audio, vad, detection, config.conversation):
+            case [turn] if (later_s := turn.end / HEARING_HZ - 1 - clip.end_s) > -EARLY_S:
+                clips.fit.append(clip)
+                clips.later_ms["onset"].append(_ms(turn.onset / HEARING_HZ - 1 - clip.onset_s))
+                clips.later_ms["end"].append(_ms(later_s))
+            case _:
+                clips.unfit.append(clip.name)
+    return clips
 
 
 def interleaved(clips: list[Utterance]) -> list[Utterance]:

@@ -52,7 +52,7 @@ Measure = Callable[[TurnResult], float | None]
 Table = dict[str, Percentiles | None]
 
 
-def tables(results: list[TurnResult], marks_later_ms: list[float]) -> dict[str, Table]:
+def tables(results: list[TurnResult], marks_later_ms: dict[str, list[float]]) -> dict[str, Table]:
     """Percentiles by title and row. Turns that interrupt are apart: the server was busy just before them."""
     answered = [result for result in results if result.outcome == "answered"]
     quiet = [result for result in answered if not result.interrupts]
@@ -75,7 +75,10 @@ def tables(results: list[TurnResult], marks_later_ms: list[float]) -> dict[str, 
             "client that plays what it has": of(results, lambda result: result.stop_keeping_ms),
         },
         "how exact": {
-            "end of speech: Silero's mark after ours": percentiles(marks_later_ms),
+            **{
+                f"{mark} of speech: the VAD's after ours": percentiles(ms)
+                for mark, ms in marks_later_ms.items()
+            },
             "microphone late, worst of a session": of(results, lambda result: result.microphone_late_ms),
             "gaps in the answer": of(quiet, lambda result: result.gaps_ms),
         },

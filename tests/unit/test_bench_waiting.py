@@ -56,10 +56,10 @@ def test_turns_that_interrupt_and_turns_without_answer_are_counted_apart() -> No
         turn(outcome="answered too early", voice_to_voice_ms=-500.0),
         TurnResult(2, "reading/2", 2.0, interrupts=False),
     ]
-    waits = tables(results, [100.0])["voice to voice"]
+    waits = tables(results, {"end": [100.0]})["voice to voice"]
     assert waits["in quiet"] == percentiles([720.0, 820.0])
     assert waits["after an interruption"] == percentiles([2000.0])
-    stops = tables(results, [100.0])["stop, after the onset of the user's voice"]
+    stops = tables(results, {"end": [100.0]})["stop, after the onset of the user's voice"]
     assert stops["client that flushes on speech_started"] == percentiles([150.0])
     assert counts(results)["turns in quiet"] == 4
     assert counts(results)["answered too early"] == 1
