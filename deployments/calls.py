@@ -179,6 +179,8 @@ class RemoteVad:
     def _gather(self) -> None:
         if self._waiting and not self._gathering and len(self._in_flight) < CALLS_IN_FLIGHT:
             self._gathering = True
+            # In an empty context: Serve notes in it which request a call is made for, and cancels the call when
+            # that request ends. This one is made for many.
             asyncio.get_running_loop().call_later(GATHER_S, self._send, context=Context())
 
     def _send(self) -> None:
@@ -186,9 +188,7 @@ class RemoteVad:
         batch = self._next_batch()
         if not batch:
             return
-        # An empty context: Serve notes in it which request a call is made for, and cancels the call when that
-        # request ends. This one is made for many.
-        task = asyncio.get_running_loop().create_task(self._travel(batch), context=Context())
+        task = asyncio.create_task(self._travel(batch))
         self._in_flight.add(task)
         task.add_done_callback(self._arrived)
         self._gather()

@@ -95,7 +95,14 @@ def deploy(config: Config) -> None:
     from graph import build
 
     serve.run_many(
-        [serve.RunTarget(build(config), name="antiphon", route_prefix="/")],
+        [
+            serve.RunTarget(
+                build(config),
+                name="antiphon",
+                route_prefix="/",
+                logging_config={"log_level": "INFO", "enable_access_log": False},
+            )
+        ],
         wait_for_ingress_deployment_creation=False,
         wait_for_applications_running=False,
     )
