@@ -8,7 +8,8 @@ import asyncio
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from conversation.segments import Segments
@@ -17,6 +18,7 @@ from deployments.calls import RemoteAsr, RemoteLlm, RemoteSegmentAsr, RemoteTts,
 from deployments.config import Config
 from deployments.hosting import listen_on_loopback_if_asked
 from deployments.ingress.app import SUBPROTOCOL, StarletteSocket, refusal, set_uvicorn_limits
+from deployments.ingress.page import page
 from realtime.session import converse
 
 HANG_UP_S = 2.0
@@ -48,19 +50,18 @@ class Ingress:
         )
         self._sessions: set[asyncio.Task[None]] = set()
 
-    @app.get("/")
-    async def greet(self) -> PlainTextResponse:
-        return PlainTextResponse(
-            "Antiphon. Talk to /v1/realtime over a WebSocket; /healthz says how it is.\n"
-        )
-
     @app.get("/healthz")
     async def healthz(self) -> JSONResponse:
         """200 once every stage has answered a call, else 503 with those that did not."""
         answers = await asyncio.gather(*(is_ready(name, handle) for name, handle in self._handles.items()))
         waiting = [name for name, answered in zip(self._handles, answers, strict=True) if not answered]
         return JSONResponse(
-            {"ready": not waiting, "waiting_for": waiting, "sessions": len(self._sessions)},
+            {
+                "ready": not waiting,
+                "waiting_for": waiting,
+                "sessions": len(self._sessions),
+                "max_sessions": self._config.ingress.max_sessions,
+            },
             status_code=503 if waiting else 200,
         )
 
@@ -88,6 +89,10 @@ class Ingress:
             )
         finally:
             self._sessions.discard(task)
+
+    @app.get("/{path:path}")  # after all others: it takes whatever they leave
+    async def page(self, path: str, request: Request) -> Response:
+        return await page(path, request)
 
     async def ready(self) -> bool:
         return True

@@ -125,7 +125,12 @@ async def idle(server: Server) -> None:
 
 
 def test_a_server_that_is_up_says_that_every_stage_answers(server: Server) -> None:
-    assert server.health() == {"ready": True, "waiting_for": [], "sessions": 0}
+    assert server.health() == {
+        "ready": True,
+        "waiting_for": [],
+        "sessions": 0,
+        "max_sessions": MAX_SESSIONS,
+    }
 
 
 async def test_a_client_is_greeted_and_the_subprotocol_is_accepted(server: Server) -> None:
