@@ -179,8 +179,8 @@ class RemoteVad:
     def _gather(self) -> None:
         if self._waiting and not self._gathering and len(self._in_flight) < CALLS_IN_FLIGHT:
             self._gathering = True
-            # In an empty context: Serve notes there which request a call is made for, and cancels the call when
-            # that request ends. This one is made for many.
+            # In an empty context: Serve notes there which request a call is made for, and cancels the call
+            # when that request ends. This one is made for many.
             asyncio.get_running_loop().call_later(GATHER_S, self._send, context=Context())
 
     def _send(self) -> None:

@@ -9,11 +9,10 @@ import argparse
 import json
 import signal
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from conversation.errors import ConfigError
@@ -28,10 +27,6 @@ HANG_UP_S = 3.0
 
 class StartError(Exception):
     """The server did not come up; the message says which stage and why."""
-
-
-class StopError(BaseException):
-    """Somebody wants the server to end."""
 
 
 def main() -> int:
@@ -49,29 +44,26 @@ def main() -> int:
     except StartError as error:
         _say(f"Antiphon did not start: {error}", to=sys.stderr)
         return 1
-    except StopError:
-        _say("Stopped.")
     return 0
 
 
 def serve(config: Config, port: int) -> None:
-    """Until a signal comes, which raises StopError. Raises ConfigError or StartError when there is no way."""
+    """Until a signal comes. Raises ConfigError or StartError when there is no way."""
     started_s = time.monotonic()
-    with _signals_stop(), local_ray(port, cpus=cpus_of(config)) as ray, _stopping_quietly():
-        _on_signals(_stop)  # Ray has put its own in place
+    stop = stop_event()
+    with local_ray(port, cpus=cpus_of(config)) as ray:
+        on_signals(stop)  # Ray has put its own handlers in place
         _say(f"Ray is up after {time.monotonic() - started_s:.0f} s. Logs of the stages: {ray.logs}")
         require_gpus(config)
-        deploy(config)
-        wait_until_ready(ray, started_s)
-        _say(f"Antiphon listens on ws://127.0.0.1:{port}/v1/realtime")
-        _say(f"and on {ray.url}/ after {time.monotonic() - started_s:.0f} s. Ctrl-C stops it.")
-        try:
-            while True:
-                signal.pause()
-        except StopError:
-            _say("Stopping.")
+        if not stop.is_set():
+            deploy(config)
+        if wait_until_ready(ray, started_s, stop):
+            _say(f"Antiphon listens on ws://127.0.0.1:{port}/v1/realtime")
+            _say(f"and on {ray.url}/ after {time.monotonic() - started_s:.0f} s. Ctrl-C stops it.")
+            stop.wait()
             hang_up()
-            raise
+        _say("Stopping.")
+    _say("Stopped.")
 
 
 def cpus_of(config: Config) -> float:
@@ -108,10 +100,15 @@ def deploy(config: Config) -> None:
     )
 
 
-def wait_until_ready(ray: LocalRay, started_s: float) -> None:
-    """Until /healthz says so, and tells meanwhile how far each stage is. Raises StartError."""
+def wait_until_ready(ray: LocalRay, started_s: float, stop: threading.Event) -> bool:
+    """Until /healthz says so; tells meanwhile how far each stage is.
+
+    False when it is to stop instead. Raises StartError.
+    """
     told: dict[str, str] = {}
-    while time.monotonic() < started_s + START_S:
+    while not stop.wait(LOOK_EVERY_S):
+        if time.monotonic() > started_s + START_S:
+            raise StartError(f"not ready after {START_S:.0f} s: {told}")
         for name, (status, why) in _deployments().items():
             if status in ("DEPLOY_FAILED", "UNHEALTHY"):
                 raise StartError(f"{name} failed: {why.strip().splitlines()[-1]}\n\n{why.strip()}")
@@ -120,9 +117,8 @@ def wait_until_ready(ray: LocalRay, started_s: float) -> None:
                 words = "ready" if status == "HEALTHY" else "loading"
                 _say(f"  {name}: {words} ({time.monotonic() - started_s:.0f} s)")
         if told and all(status == "HEALTHY" for status in told.values()) and _is_healthy(ray):
-            return
-        time.sleep(LOOK_EVERY_S)
-    raise StartError(f"not ready after {START_S:.0f} s: {told}")
+            return True
+    return False
 
 
 def _deployments() -> dict[str, tuple[str, str]]:
@@ -157,31 +153,16 @@ def hang_up() -> None:
 # --- signals
 
 
-def _stop(*_: object) -> None:
-    raise StopError
+def stop_event() -> threading.Event:
+    """Set by Ctrl-C and SIGTERM. Not an exception: raised in Ray's native code it would end in a crash."""
+    stop = threading.Event()
+    on_signals(stop)
+    return stop
 
 
-def _on_signals(handler: Any) -> None:
-    signal.signal(signal.SIGINT, handler)
-    signal.signal(signal.SIGTERM, handler)
-
-
-@contextmanager
-def _signals_stop() -> Iterator[None]:
-    _on_signals(_stop)
-    try:
-        yield
-    finally:
-        _on_signals(signal.SIG_DFL)
-
-
-@contextmanager
-def _stopping_quietly() -> Iterator[None]:
-    """A second Ctrl-C does not interrupt the tidying up, which takes seconds."""
-    try:
-        yield
-    finally:
-        _on_signals(signal.SIG_IGN)
+def on_signals(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
 
 
 def _say(text: str, to: Any = None) -> None:

@@ -218,16 +218,23 @@ def _is_free(port: int) -> bool:
 
 
 def processes_of(home: Path) -> list[int]:
-    """All that carry the mark of this server, except ourselves."""
-    mark = f"{MARK}={home}".encode()
+    """All of this server's, except ourselves."""
     found = []
     for entry in os.listdir("/proc"):
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
-        with contextlib.suppress(OSError):  # gone, or not ours to read
-            if mark in Path("/proc", entry, "environ").read_bytes().split(b"\0"):
-                found.append(int(entry))
+        if entry.isdigit() and int(entry) != os.getpid():
+            with contextlib.suppress(OSError):  # gone, or not ours to read
+                if _belongs(Path("/proc", entry), home):
+                    found.append(int(entry))
     return found
+
+
+def _belongs(process: Path, home: Path) -> bool:
+    """It carries the mark; or, since some of Ray's overwrite theirs with their title, it logs there."""
+    if f"{MARK}={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
+        return True
+    if not (process / "comm").read_text().startswith("ray::"):
+        return False
+    return any(os.readlink(file).startswith(f"{home}/") for file in (process / "fd").iterdir())
 
 
 @contextlib.contextmanager
