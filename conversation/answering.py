@@ -7,8 +7,10 @@ policy and calls.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from conversation.answer import Answer
@@ -22,7 +24,7 @@ from conversation.session import Session
 from conversation.settings import ResponseRequest
 from conversation.stages import Message, ReplyParams, Usage
 from conversation.timing import TurnClock
-from conversation.turn import Turn, Voicing, take_turn
+from conversation.turn import Turn, Voicing, punctual, take_turn
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class Answering:
         self._turn: Turn | None = None
         self._task: asyncio.Task[None] | None = None
         self._owed: Asked | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._last_answer: Answer | None = None
 
     @property
@@ -79,6 +82,11 @@ class Answering:
         """What was prepared is forgotten; nobody ever learns of it."""
         self.reply = next_reply(self.reply, ReplyEvent.WITHDRAW)
         self._cancel()
+
+    def read_ahead(self, asked: Asked) -> None:
+        """Lets the language model read what is known of a prompt that is not complete."""
+        self._stop_reading()
+        self._reading = self._session.tasks.create_task(self._read(asked), name="reading ahead")
 
     def owe(self, asked: Asked) -> None:
         """Answers as soon as the answer under way has ended."""
@@ -108,7 +116,26 @@ class Answering:
             if heard:
                 turn.answer.close("failed", failure=self._explain(error))
 
+    async def _read(self, asked: Asked) -> None:
+        """Nobody waits for it and nobody misses it: what went wrong here, the reply itself will meet."""
+        messages = await asked.prompt(self._session.settings.instructions)
+        params = ReplyParams(self._session.id, max_tokens=0)
+        deadline_s = self._session.tuning.deadlines.llm_first_s
+        with contextlib.suppress(StageError):
+            nothing = punctual(
+                self._session.stages.llm.reply(messages, (), params), "llm", deadline_s, deadline_s
+            )
+            async with aclosing(nothing):
+                async for _ in nothing:
+                    pass
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
     def _start(self, event: ReplyEvent, asked: Asked) -> None:
+        self._stop_reading()
         self.reply = next_reply(self.reply, event)
         session, settings, request = self._session, self._session.settings, asked.request
         response = Response(

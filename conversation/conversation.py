@@ -19,6 +19,7 @@ from conversation.floor import FloorEvent
 from conversation.items import Item
 from conversation.listening import Listening
 from conversation.policy import Action, Condition, Request, decide
+from conversation.reply import Reply
 from conversation.session import Session
 from conversation.settings import ResponseRequest, Settings, Tuning
 from conversation.stages import Message, Stages
@@ -51,7 +52,7 @@ class Conversation:
         output_hz: int = 24_000,
     ) -> None:
         self._session = Session(session_id, stages, settings, tuning, emit, output_hz)
-        self._listening = Listening(self._session, self._on_floor)
+        self._listening = Listening(self._session, self._on_floor, self._on_words)
         self._answering = Answering(self._session)
 
     async def run(self) -> None:
@@ -125,7 +126,7 @@ class Conversation:
             )
         if action is Action.REPLACE:
             self._answering.withdraw()
-        self._answering.begin(Asked(self._history_prompt, request=request))
+        self._answering.begin(Asked(self._messages, request=request))
 
     def cancel_response(self, response_id: str | None) -> None:
         """Silences the response with that id; None: the one under way."""
@@ -145,6 +146,12 @@ class Conversation:
         except ImpossibleMove as error:
             _log.exception("session %s: a defect; this turn is given up", self._session.id)
             self._answering.give_up(error)
+
+    def _on_words(self, text: str) -> None:
+        """The user has said so much and goes on; meanwhile the language model may read it."""
+        wanted = self._session.tuning.read_ahead and "create_response" in self._conditions()
+        if wanted and self._answering.reply is Reply.IDLE:
+            self._answering.read_ahead(Asked(lambda instructions: self._messages(instructions, text)))
 
     def _act(self, action: Action, move: FloorMove, utterance: Utterance | None) -> None:
         match action:
@@ -186,17 +193,20 @@ class Conversation:
         utterance.finish(self._session.tasks.create_task)
 
         async def prompt(instructions: str) -> list[Message]:
-            """None when there are no words. Raises StageError when they cannot be had; words missing from
-            earlier turns are done without."""
-            await self._listening.all_written(but=utterance.item_id)
+            """None when there are no words. Raises StageError when they cannot be had."""
             text = (await utterance.transcript()).text.strip()
-            if not text:
-                return []
-            history = self._session.history.messages(without=utterance.item_id)
-            return [Message("system", instructions), *history, Message("user", text)]
+            return await self._messages(instructions, text, without=utterance.item_id) if text else []
 
         return Asked(prompt, since_samples=self._listening.received - move.at_sample)
 
-    async def _history_prompt(self, instructions: str) -> list[Message]:
-        await self._listening.all_written()
-        return [Message("system", instructions), *self._session.history.messages()]
+    async def _messages(
+        self, instructions: str, text: str = "", *, without: str | None = None
+    ) -> list[Message]:
+        """The prompt: the history but for the item with the id `without`, and words that are not in it yet.
+
+        Waits until earlier turns have their words, or never will: those are done without.
+        """
+        await self._listening.all_written(but=without)
+        history = self._session.history.messages(without=without)
+        words = [Message("user", text)] if text else []
+        return [Message("system", instructions), *history, *words]

@@ -45,10 +45,16 @@ class Listening:
     Args:
         moved: told of every move on the floor that sound or its absence brings about, after the user's words
             have been dealt with, and of the utterance that was open then.
+        growing: told what has been understood of an utterance that still goes on; first "", at its onset.
     """
 
-    def __init__(self, session: Session, moved: Callable[[FloorMove, Utterance | None], None]) -> None:
-        self._session, self._moved = session, moved
+    def __init__(
+        self,
+        session: Session,
+        moved: Callable[[FloorMove, Utterance | None], None],
+        growing: Callable[[str], None],
+    ) -> None:
+        self._session, self._moved, self._growing = session, moved, growing
         self._ears = Ears(keep_s=_kept_s(session.settings, session.tuning))
         self._endpointing = _endpointing(session.settings, session.tuning)
         self._vad_state: VadState | None = None
@@ -164,6 +170,8 @@ class Listening:
                 self._session.emit(SpeechStopped(utterance.item_id, _ms(self._ears.position)))
                 self._commit(utterance)
         self._moved(move, utterance)
+        if move.event is FloorEvent.ONSET:
+            self._growing("")
 
     def _speech_started(self, at_sample: int) -> None:
         detection = self._session.settings.turn_detection
@@ -209,6 +217,8 @@ class Listening:
                 delta = ""
                 if utterance.unheard_s > self._session.tuning.backlog_s:
                     utterance.skip()
+            else:
+                self._growing(utterance.so_far)
             self._room.set()
             if delta and every_s and self._session.settings.transcribe:
                 self._session.emit(TranscriptionDelta(utterance.item_id, delta))

@@ -186,16 +186,23 @@ def _words_heard(text: str, loud_s: float) -> str:
 
 
 class ScriptedLlm:
-    """Answers with the next line, word by word, whatever it is asked. `asked` keeps the prompts."""
+    """Answers with the next line, word by word, whatever it is asked.
+
+    `asked` keeps the prompts, `read_ahead` those that it was only to read.
+    """
 
     def __init__(self, *, script: Lines, repeat: bool = False) -> None:
         self.script = Script("llm", script, repeat=repeat)
         self.asked: list[tuple[Message, ...]] = []
+        self.read_ahead: list[tuple[Message, ...]] = []
         self.open_streams = 0
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), params: ReplyParams = ReplyParams()
     ) -> AsyncGenerator[ReplyPart, None]:
+        if params.max_tokens == 0:
+            self.read_ahead = [*self.read_ahead[-99:], tuple(messages)]
+            return
         self.asked = [*self.asked[-99:], tuple(messages)]
         line = self.script[self.script.take()]
         self.open_streams += 1

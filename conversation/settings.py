@@ -83,6 +83,8 @@ class Tuning(_Strict):
     own `silence_duration_ms`."""
     speculate: bool = True
     """Prepare the answer during that silence."""
+    read_ahead: bool = True
+    """While the user speaks, let the language model read what is known of the prompt."""
     partial_every_ms: Ms = 480
     """Audio between two partial transcripts; 0 turns them off."""
     lead_ms: Annotated[int, Field(ge=20)] = 300

@@ -136,7 +136,9 @@ class ReplyParams:
 
     Attributes:
         session: an opaque key; replies of one session share a prompt prefix, which a model may keep.
-        max_tokens: at most so many output tokens; None: the model's own limit.
+        max_tokens: at most so many output tokens; None: the model's own limit. 0: read the prompt and say
+            nothing, so that a reply of this session that begins alike starts sooner; a model that keeps
+            nothing of a prompt ends at once.
         tool_choice: see ToolChoice; counts only where tools are given.
     """
 

@@ -22,6 +22,7 @@ class Utterance:
     Attributes:
         item_id: the item that it will become.
         samples: how much of it has come, 16 kHz.
+        so_far: the last partial transcript.
     """
 
     def __init__(self, item_id: str, asr: Asr, deadline_s: float) -> None:
@@ -32,7 +33,7 @@ class Utterance:
         self._unheard: list[Audio] = []
         """What the recogniser has not been given yet."""
         self._told = ""
-        self._last = ""
+        self.so_far = ""
         self._final: asyncio.Task[Transcript | StageError] | None = None
         self._grew = asyncio.Event()
 
@@ -70,8 +71,8 @@ class Utterance:
         transcript, memory = await self._step(join(new, HEARING_HZ), final=False)
         self._memory = memory
         del self._unheard[: len(new)]
-        agreed = _agreed(self._last, transcript.text)
-        self._last = transcript.text
+        agreed = _agreed(self.so_far, transcript.text)
+        self.so_far = transcript.text
         if not agreed.startswith(self._told):
             return ""
         delta, self._told = agreed[len(self._told) :], agreed

@@ -101,6 +101,7 @@ class LlamaCpp:
                 "the built-in language model calls no functions; "
                 "point LLM_BASE_URL and LLM_MODEL at one that does",
             )
+        # llama.cpp always says one token; of a prompt that is only to be read, nobody hears it.
         limit = self._max_tokens if params.max_tokens is None else min(params.max_tokens, self._max_tokens)
         slot = await self._slots.take(params.session)
         if self._is_closed:
@@ -152,7 +153,7 @@ class LlamaCpp:
             nonlocal cut_off
             for choice in chunk.get("choices", ()):
                 cut_off = cut_off or choice.get("finish_reason") == "length"
-                if text := choice["delta"].get("content"):
+                if (text := choice["delta"].get("content")) and request["max_tokens"]:
                     speak(TextDelta(text))
             if usage := chunk.get("usage"):
                 cached = usage.get("prompt_tokens_details", {}).get("cached_tokens", 0)

@@ -88,6 +88,9 @@ class OpenAiCompatible:
         """See `Llm.reply`. Tool calls come after the text; one that the token limit cut short never comes."""
         import openai
 
+        if params.max_tokens == 0:
+            return  # such a server keeps prompts as it likes, and charges for reading them
+
         request = self._request(messages, tools, params)
         for attempt in range(1, ATTEMPTS + 1):
             has_begun = False

@@ -46,6 +46,11 @@ async def test_a_reply_is_cut_off_where_the_caller_says(llm: Llm) -> None:
     assert usage.cut_off
 
 
+async def test_a_prompt_that_is_only_to_be_read_is_answered_with_no_word(llm: Llm) -> None:
+    parts = await whole(llm, ReplyParams(max_tokens=0))
+    assert not any(isinstance(part, TextDelta) for part in parts)
+
+
 async def test_a_reply_that_is_closed_after_its_first_word_leaves_room_for_the_next(llm: Llm) -> None:
     async with aclosing(llm.reply(PROMPT)) as parts:
         assert isinstance(await anext(parts), TextDelta)

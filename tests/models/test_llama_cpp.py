@@ -135,6 +135,15 @@ async def test_a_session_reads_only_what_is_new(llm: LlamaCpp) -> None:
     assert second.input_tokens - second.cached_tokens < 20
 
 
+async def test_a_prompt_that_was_read_ahead_is_not_read_again(llm: LlamaCpp) -> None:
+    question = _user("What is the capital of France, and why should I go there?")
+    nothing, read = await _reply(llm, _user("What is the capital of"), "ahead", max_tokens=0)
+    _, usage = await _reply(llm, question, "ahead", max_tokens=2)
+
+    assert nothing == []
+    assert usage.cached_tokens > read.input_tokens // 2
+
+
 async def test_when_the_oldest_messages_go_the_rest_is_not_read_again(llm: LlamaCpp) -> None:
     turns = [Message(role, f"{role} {n}: {FOXES}") for n in range(4) for role in ("user", "assistant")]
     last = Message("user", "And then?")
