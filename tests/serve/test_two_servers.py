@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +157,43 @@ async def test_somebody_who_speaks_is_answered(server: Server) -> None:
     assert "input_audio_buffer.speech_started" in heard
     assert "response.output_audio.delta" in heard
     await idle(server)
+
+
+def recorded_question(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, WIRE_HZ, 0, "NONE", ""))
+        file.writeframes(to_pcm16(tone(1.2, WIRE_HZ)))
+
+
+def ran(place: Path, *command: str) -> str:
+    """What a program prints that a reader of the documentation runs."""
+    done = subprocess.run(
+        [sys.executable, *command], cwd=place, capture_output=True, text=True, timeout=ANSWERED_WITHIN_S
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_program_in_the_readme_is_answered(server: Server, tmp_path: Path) -> None:
+    recorded_question(tmp_path / "question.wav")
+    [program] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "program.py").write_text(program.replace("8765", str(server.port)))
+
+    assert ran(tmp_path, "program.py").strip()
+
+
+def test_the_example_asks_with_one_recording_and_keeps_the_answer_in_another(
+    server: Server, tmp_path: Path
+) -> None:
+    recorded_question(tmp_path / "question.wav")
+    url = server.url.partition("?")[0]
+
+    told = ran(tmp_path, str(ROOT / "examples/talk.py"), url, "question.wav", "answer.wav")
+
+    assert re.search(r"you: +\w+", told)
+    assert re.search(r"agent: \w+", told)
+    with wave.open(str(tmp_path / "answer.wav")) as answer:
+        assert answer.getnframes() / answer.getframerate() > 0.5
 
 
 async def test_a_client_more_than_there_is_room_for_is_told_when_to_come_back(server: Server) -> None:
