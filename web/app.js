@@ -3,6 +3,7 @@
 import { Conversation } from "./conversation.js";
 import { whyClosed, whyNotOpened } from "./door.js";
 import { Microphone, NoMicrophone } from "./microphone.js";
+import { loudness } from "./pcm.js";
 import { NotOpened, Session } from "./session.js";
 import { Speaker } from "./speaker.js";
 import { Transcript } from "./transcript.js";
@@ -10,7 +11,7 @@ import { Transcript } from "./transcript.js";
 const WORDS = {
   off: { idle: "Press to talk", hearing: "Press to talk", thinking: "Thinking…", speaking: "Speaking" },
   opening: "Connecting…",
-  on: { idle: "Listening", hearing: "Listening…", thinking: "Thinking…", speaking: "Speaking; talk to interrupt" },
+  on: { idle: "Listening", hearing: "Listening…", thinking: "Thinking…", speaking: "Talk to interrupt" },
 };
 
 const [controls, talk, talkLabel, state, write, words, notice] = [
@@ -21,8 +22,9 @@ const transcript = new Transcript(document.querySelector("#transcript"));
 let speaker = null;
 let microphone = null;
 let conversation = null;
+let attempting = false;
 
-talk.addEventListener("click", () => (microphone ? stopTalking() : attempt(startTalking)));
+talk.addEventListener("click", () => attempt(microphone ? stopTalking : startTalking));
 write.addEventListener("submit", (event) => {
   event.preventDefault();
   if (words.value.trim()) attempt(sendWords);
@@ -31,41 +33,39 @@ show("off", "idle");
 
 async function startTalking() {
   await openSpeaker();
-  await conversation?.interrupt();
-  microphone = await Microphone.open({ onSound: hear, onLost: stopTalking });
+  await conversation?.listen();
+  microphone = await Microphone.open({ onSound: hear, onLost: onMicrophoneLost });
   await openConversation();
   show("on", "idle");
 }
 
 async function stopTalking() {
   stopListening();
-  await conversation?.interrupt();
+  await conversation?.hush();
 }
 
 async function sendWords() {
   await openSpeaker();
-  await openConversation();
-  await conversation.write(words.value.trim());
-  words.value = "";
+  const open = await openConversation();
   show(microphone ? "on" : "off");
+  await open.write(words.value.trim());
+  words.value = "";
 }
 
-/** One at a time. What goes wrong is told, with a way on. */
+/** One thing at a time. What goes wrong is told, with a way on. */
 async function attempt(action) {
-  if (controls.dataset.state === "opening") return;
-  const before = controls.dataset.state;
-  if (!conversation) show("opening");
+  if (attempting) return;
+  attempting = true;
   tell("");
+  if (!conversation) show("opening", "idle");
   try {
     await action();
   } catch (error) {
-    if (error instanceof NotOpened) {
-      stopListening();
-      tell(await whyNotOpened(), "Try again", () => attempt(action));
-    } else {
-      tell(error instanceof NoMicrophone ? error.message : `This page failed: ${error.message}`);
-      show(before, "idle");
-    }
+    if (!conversation) stopListening();
+    if (error instanceof NotOpened) tell(await whyNotOpened(), "Try again", () => attempt(action));
+    else tell(error instanceof NoMicrophone ? error.message : `This page failed: ${error.message}`);
+  } finally {
+    attempting = false;
   }
 }
 
@@ -79,7 +79,7 @@ async function openSpeaker() {
 }
 
 async function openConversation() {
-  if (conversation) return;
+  if (conversation) return conversation;
   const session = await Session.open({ onEvent: (event) => conversation.obey(event), onClose: onSessionLost });
   transcript.divide("A new conversation");
   conversation = new Conversation(session, {
@@ -88,6 +88,7 @@ async function openConversation() {
     onPhase: (phase) => show(controls.dataset.state, phase),
     onError: tell,
   });
+  return conversation;
 }
 
 function onSessionLost(code) {
@@ -103,6 +104,11 @@ async function openQuietly() {
   show("off", "idle");
 }
 
+function onMicrophoneLost() {
+  stopTalking();
+  tell("The microphone is gone. Connect one and press the button again, or write.");
+}
+
 function stopListening() {
   microphone?.close();
   microphone = null;
@@ -112,7 +118,7 @@ function stopListening() {
 function hear(samples) {
   if (!conversation) return;
   conversation.hear(samples);
-  if (controls.dataset.phase !== "speaking") showLevel(Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length));
+  if (controls.dataset.phase !== "speaking") showLevel(loudness(samples));
 }
 
 // --- what is seen
@@ -129,13 +135,16 @@ function showLevel(level) {
   controls.style.setProperty("--level", Math.min(1, level * 4).toFixed(2));
 }
 
-/** Says a sentence, with a button if something can be done about it; nothing for "". */
-function tell(sentence, label = "", action = null) {
+/** Says a sentence, and offers what can be done about it; nothing for "". */
+function tell(sentence, label = "Close", action = () => tell("")) {
   notice.replaceChildren(sentence);
-  if (!action) return;
+  if (!sentence) return;
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = label;
-  button.addEventListener("click", action);
+  button.addEventListener("click", () => {
+    talk.focus(); // the button goes away
+    action();
+  });
   notice.append(button);
 }

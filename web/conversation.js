@@ -12,7 +12,9 @@ export class Conversation {
   #onPhase;
   #onError;
   #answering = null; // the response under way
+  #speaking = null; // its item, once there is sound of it
   #unwanted = null; // a response that was cancelled here, and may still be speaking there
+  #isHushed = false;
   #hearing = null; // the user's item that is not a turn yet
 
   /**
@@ -31,26 +33,40 @@ export class Conversation {
     this.#session.hear(encode(samples));
   }
 
+  /** The user wants to talk: whatever the agent says, it stops. */
+  async listen() {
+    this.#isHushed = false;
+    await this.#interrupt();
+  }
+
   async write(text) {
-    await this.interrupt();
+    this.#isHushed = false;
+    await this.#interrupt();
     this.#session.write(text);
   }
 
-  /** Nothing more is to be heard of the agent, nor made of what it heard of the user. */
-  async interrupt() {
+  /** The user has enough: nothing more is to be heard, not even an answer that is only on its way. */
+  async hush() {
+    this.#isHushed = true;
+    await this.#interrupt();
+  }
+
+  async #interrupt() {
     if (this.#hearing) this.#session.forget();
-    if (this.#answering) {
-      this.#unwanted = this.#answering;
-      this.#session.cancel(this.#answering);
-    }
+    if (this.#answering) this.#cancel();
     await this.#silence();
+  }
+
+  #cancel() {
+    this.#unwanted = this.#answering;
+    this.#session.cancel(this.#answering);
   }
 
   /** Silence at once; then the server learns how much was heard, so that the agent remembers the same. */
   async #silence() {
-    const unfinished = this.#answering !== null;
+    const unfinished = this.#speaking;
     const played = await this.#speaker.stop();
-    if (!played || !(unfinished || played.droppedMs)) return;
+    if (!played || (!played.droppedMs && played.itemId !== unfinished)) return; // all of it was heard
     this.#session.truncate(played.itemId, played.playedMs);
     this.#transcript.mark(played.itemId, "interrupted");
   }
@@ -112,7 +128,9 @@ export class Conversation {
 
   #understood({ item_id, transcript }) {
     this.#transcript.finish(item_id, transcript);
-    if (!transcript.trim()) this.#transcript.mark(item_id, "nothing understood");
+    if (transcript.trim()) return;
+    this.#transcript.mark(item_id, "nothing understood");
+    if (!this.#answering) this.#onPhase("idle");
   }
 
   #written({ item }) {
@@ -125,11 +143,13 @@ export class Conversation {
 
   #answerStarted({ response }) {
     this.#answering = response.id;
-    this.#onPhase("thinking");
+    if (this.#isHushed) this.#cancel();
+    else this.#onPhase("thinking");
   }
 
   #spoke({ response_id, item_id, delta }) {
     if (response_id === this.#unwanted) return;
+    this.#speaking = item_id;
     this.#speaker.play(item_id, decode(delta));
     this.#onPhase("speaking");
   }
@@ -142,6 +162,7 @@ export class Conversation {
 
   #answered({ response }) {
     this.#answering = null;
+    this.#speaking = null;
     for (const item of response.output) {
       this.#transcript.finish(item.id, wordsOf(item));
       if (response.status === "cancelled") this.#transcript.mark(item.id, "interrupted");

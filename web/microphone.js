@@ -76,7 +76,7 @@ function whyUnavailable() {
 function whyRefused(error) {
   switch (error.name) {
     case "NotAllowedError":
-      return "The microphone is not allowed. Allow it beside the page's address, then press the button again, or write.";
+      return "The microphone was refused. Allow it beside the page's address and press the button again, or write.";
     case "NotFoundError":
       return "No microphone was found. Connect one and press the button again, or write.";
     case "NotReadableError":

@@ -14,3 +14,8 @@ export function decode(base64) {
   const bytes = new DataView(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)).buffer);
   return Float32Array.from({ length: bytes.byteLength >> 1 }, (_, i) => bytes.getInt16(i * 2, true) / 32_768);
 }
+
+/** Root mean square. */
+export function loudness(samples) {
+  return Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
+}
