@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from bench.report import ROOT
 from deployments.local_ray import free_ports
@@ -28,6 +29,7 @@ class NotStarted(Exception):
 @contextmanager
 def server(config: str) -> Iterator[str]:
     """The address (http://host:port) of a server with that configuration, ready. Raises NotStarted."""
+    signal.signal(signal.SIGTERM, _leave)  # or the server would go on when only this process is ended
     [port] = free_ports(1)
     command = [sys.executable, "-m", "deployments.launch", "--config", config, "--port", str(port)]
     with tempfile.TemporaryFile("w+") as output:
@@ -58,6 +60,10 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes] | None = None) -
             pass
         time.sleep(0.5)
     raise NotStarted(f"{url}/healthz did not say that it is ready within {START_S:.0f} s")
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

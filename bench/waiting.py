@@ -17,6 +17,11 @@ STAGES = ("asked", "transcript", "llm_first", "clause", "tts_first", "released",
 """What the server's timing record names, see conversation/timing.py."""
 
 
+ON_TIME_MS = 40.0
+"""A session in which each chunk of the microphone left within so much of its time, two chunks, was on a machine
+that kept up; in others somebody else's work is measured too."""
+
+
 @dataclass(slots=True)
 class TurnResult:
     """One turn. All times are in ms, from the end of speech in the audio unless another start is named.
@@ -64,6 +69,7 @@ def tables(results: list[TurnResult], marks_later_ms: dict[str, list[float]]) ->
     return {
         "voice to voice": {
             "in quiet": of(quiet, _voice_to_voice),
+            "in quiet, while the machine kept up": of([r for r in quiet if _kept_up(r)], _voice_to_voice),
             "after an interruption": of(over, _voice_to_voice),
         },
         "in quiet, the server's account: after the end of speech as its VAD hears it": {
@@ -97,6 +103,10 @@ def counts(results: list[TurnResult]) -> dict[str, int]:
 
 def _voice_to_voice(result: TurnResult) -> float | None:
     return result.voice_to_voice_ms
+
+
+def _kept_up(result: TurnResult) -> bool:
+    return result.microphone_late_ms <= ON_TIME_MS
 
 
 def _told(stage: str) -> Measure:

@@ -66,6 +66,13 @@ def test_turns_that_interrupt_and_turns_without_answer_are_counted_apart() -> No
     assert counts(results)["no answer"] == 1
 
 
+def test_turns_on_a_machine_that_did_not_keep_up_are_also_left_out() -> None:
+    results = [turn(microphone_late_ms=5.0), turn(microphone_late_ms=200.0, voice_to_voice_ms=1500.0)]
+    waits = tables(results, {})["voice to voice"]
+    assert waits["in quiet"] == percentiles([720.0, 1500.0])
+    assert waits["in quiet, while the machine kept up"] == percentiles([720.0])
+
+
 def test_a_sound_that_waited_for_the_end_of_the_turn_was_ready_early() -> None:
     ready = turn(server_ms={**SERVER_MS, "tts_first_ms": 500.0})
     assert counts([turn(), ready])["in quiet, first sound ready before the turn was over"] == 1
