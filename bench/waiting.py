@@ -18,8 +18,8 @@ STAGES = ("asked", "transcript", "llm_first", "clause", "tts_first", "released",
 
 
 ON_TIME_MS = 40.0
-"""A session in which each chunk of the microphone left within so much of its time, two chunks, was on a machine
-that kept up; in others somebody else's work is measured too."""
+"""A session in which each chunk of the microphone left within so much of its time, two chunks, was on a
+machine that kept up; in others somebody else's work is measured too."""
 
 
 @dataclass(slots=True)
