@@ -2,6 +2,7 @@
 #
 #   make run      start the server           (PORT=8765 CONFIG=configs/laptop.yaml)
 #   make test     the tests                  (PYTEST="-k silero" to choose)
+#   make test-web those of the page at /, in Debian's Chromium (apt-get install chromium)
 #   make check    what CI runs: lint, types, tests
 #   make bench    NAME=latency               (writes bench/reports/)
 #   make lock     renew the pinned versions
@@ -12,7 +13,7 @@ PORT   ?= 8765
 CONFIG ?= configs/laptop.yaml
 BIN    := $(VENV)/bin
 
-.PHONY: run test check lint types bench lock clean
+.PHONY: run test test-web check lint types bench lock clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m deployments.weights --config $(CONFIG)
@@ -21,6 +22,9 @@ run: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m deployments.weights --config configs/laptop.yaml
 	$(BIN)/python -m pytest $(PYTEST)
+
+test-web: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m web $(PYTEST) tests/web
 
 check: lint types test
 

@@ -33,22 +33,22 @@ show("off", "idle");
 
 async function startTalking() {
   await openSpeaker();
-  await conversation?.listen();
+  const open = await openConversation(); // before the user is asked for what could not be used
+  open.listen();
   microphone = await Microphone.open({ onSound: hear, onLost: onMicrophoneLost });
-  await openConversation();
   show("on", "idle");
 }
 
-async function stopTalking() {
+function stopTalking() {
   stopListening();
-  await conversation?.hush();
+  conversation?.hush();
 }
 
 async function sendWords() {
   await openSpeaker();
   const open = await openConversation();
   show(microphone ? "on" : "off");
-  await open.write(words.value.trim());
+  open.write(words.value.trim());
   words.value = "";
 }
 
@@ -61,7 +61,7 @@ async function attempt(action) {
   try {
     await action();
   } catch (error) {
-    if (!conversation) stopListening();
+    if (!microphone) stopListening();
     if (error instanceof NotOpened) tell(await whyNotOpened(), "Try again", () => attempt(action));
     else tell(error instanceof NoMicrophone ? error.message : `This page failed: ${error.message}`);
   } finally {
@@ -71,7 +71,7 @@ async function attempt(action) {
 
 async function openSpeaker() {
   // Inside the user's click, as browsers want it.
-  speaker ??= await Speaker.open(({ itemId, playedMs, level }) => {
+  speaker ??= new Speaker(({ itemId, playedMs, level }) => {
     transcript.played(itemId, playedMs);
     showLevel(level);
   });

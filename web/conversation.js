@@ -34,27 +34,27 @@ export class Conversation {
   }
 
   /** The user wants to talk: whatever the agent says, it stops. */
-  async listen() {
+  listen() {
     this.#isHushed = false;
-    await this.#interrupt();
+    this.#interrupt();
   }
 
-  async write(text) {
+  write(text) {
     this.#isHushed = false;
-    await this.#interrupt();
+    this.#interrupt();
     this.#session.write(text);
   }
 
   /** The user has enough: nothing more is to be heard, not even an answer that is only on its way. */
-  async hush() {
+  hush() {
     this.#isHushed = true;
-    await this.#interrupt();
+    this.#interrupt();
   }
 
-  async #interrupt() {
+  #interrupt() {
     if (this.#hearing) this.#session.forget();
     if (this.#answering) this.#cancel();
-    await this.#silence();
+    this.#silence();
   }
 
   #cancel() {
@@ -63,9 +63,9 @@ export class Conversation {
   }
 
   /** Silence at once; then the server learns how much was heard, so that the agent remembers the same. */
-  async #silence() {
+  #silence() {
     const unfinished = this.#speaking;
-    const played = await this.#speaker.stop();
+    const played = this.#speaker.stop();
     if (!played || (!played.droppedMs && played.itemId !== unfinished)) return; // all of it was heard
     this.#session.truncate(played.itemId, played.playedMs);
     this.#transcript.mark(played.itemId, "interrupted");

@@ -1,66 +1,101 @@
 // The agent's voice: plays it, knows how much was played, and stops at once. Knows no server.
+//
+// Pieces are scheduled on the audio clock, each where the one before ends. (A worklet would count samples itself, but
+// pages that are not secure have none, and who cannot talk there may still listen.)
 
-import { WIRE_HZ } from "./pcm.js";
+import { WIRE_HZ, loudness } from "./pcm.js";
 
-/** The audio thread answers within milliseconds; longer, and it is not running at all. */
-const STOP_MS = 250;
+/** Not to end in a click. */
+const FADE_S = 0.005;
+const REPORT_MS = 50;
 
 export class Speaker {
-  #context;
-  #node;
+  #context = new AudioContext({ sampleRate: WIRE_HZ });
+  #meter = new AnalyserNode(this.#context, { fftSize: 1024 }); // 43 ms
+  #volume = this.#newVolume();
   #onProgress;
-  #progress = null; // of what was given since the last stop
-  #stopped = null; // takes the answer to a stop that is under way
+  #itemId = null; // One at a time: an item begins when the one before was played or stopped.
+  #waiting = []; // its pieces that are not wholly played, { source, startS, endS }
+  #doneS = 0; // of its pieces before those
+  #reports = null;
 
-  /** onProgress: called about twenty times a second while it plays, with { itemId, playedMs, waitingMs, level }. */
-  static async open(onProgress) {
-    const context = new AudioContext({ sampleRate: WIRE_HZ });
-    await context.audioWorklet.addModule("playback-worklet.js");
-    return new Speaker(context, onProgress);
-  }
-
-  constructor(context, onProgress) {
-    this.#context = context;
+  /** onProgress: called about twenty times a second while something plays, with { itemId, playedMs, level }. */
+  constructor(onProgress) {
     this.#onProgress = onProgress;
-    this.#node = new AudioWorkletNode(context, "playback", { numberOfInputs: 0, outputChannelCount: [1] });
-    this.#node.connect(context.destination);
-    this.#node.port.onmessage = ({ data }) => this.#report(data);
+    this.#meter.connect(this.#context.destination);
   }
 
-  /** Browsers keep a page silent until it was touched; call it when it is. */
+  /** Browsers keep a page silent until it was touched: to be called when it is. */
   wake() {
     return this.#context.resume();
   }
 
   /** Queues a Float32Array at 24 kHz. */
   play(itemId, samples) {
-    this.#progress ??= { itemId, playedMs: 0, waitingMs: 0, level: 0 };
-    this.#node.port.postMessage({ item: itemId, samples }, [samples.buffer]);
+    if (itemId !== this.#itemId) this.#begin(itemId);
+    const buffer = this.#context.createBuffer(1, samples.length, WIRE_HZ);
+    buffer.copyToChannel(samples, 0);
+    const source = new AudioBufferSourceNode(this.#context, { buffer });
+    source.connect(this.#volume);
+    const startS = Math.max(this.#context.currentTime, this.#waiting.at(-1)?.endS ?? 0);
+    source.start(startS);
+    this.#waiting.push({ source, startS, endS: startS + buffer.duration });
+    this.#reports ??= setInterval(() => this.#report(), REPORT_MS);
   }
 
-  /** Silence. Resolves to what was played, { itemId, playedMs, droppedMs }, or null when nothing was. */
-  async stop() {
-    if (!this.#progress) return null;
-    const { waitingMs, ...last } = this.#progress;
-    this.#progress = null;
-    const answer = new Promise((resolve) => (this.#stopped = resolve));
-    const late = new Promise((resolve) => setTimeout(resolve, STOP_MS, { ...last, droppedMs: waitingMs }));
-    this.#node.port.postMessage("stop");
-    return Promise.race([answer, late]);
+  /** Silence. Returns what was played, { itemId, playedMs, droppedMs }, or null when there was nothing to play. */
+  stop() {
+    if (this.#itemId === null) return null;
+    const endS = this.#context.currentTime + FADE_S;
+    const playedS = this.#playedS();
+    const dropped = this.#waiting.reduce((sumS, piece) => sumS + piece.endS - piece.startS, this.#doneS) - playedS;
+    const stopped = { itemId: this.#itemId, playedMs: toMs(playedS), droppedMs: toMs(dropped) };
+    for (const { source } of this.#waiting) source.stop(endS);
+    this.#volume.gain.setValueAtTime(1, this.#context.currentTime).linearRampToValueAtTime(0, endS);
+    this.#volume = this.#newVolume();
+    this.#onProgress({ ...stopped, level: 0 });
+    this.#begin(null);
+    return stopped;
   }
 
-  #report({ item, played, waiting, level, dropped }) {
-    const progress = { itemId: item, playedMs: toMs(played), waitingMs: toMs(waiting), level };
-    this.#onProgress(progress);
-    if (dropped !== undefined) {
-      this.#stopped?.({ ...progress, droppedMs: toMs(dropped) });
-      this.#stopped = null;
-    } else if (!this.#stopped) {
-      this.#progress = progress;
+  #begin(itemId) {
+    this.#itemId = itemId;
+    this.#waiting = [];
+    this.#doneS = 0;
+  }
+
+  #playedS() {
+    const nowS = this.#context.currentTime;
+    while (this.#waiting.length && this.#waiting[0].endS <= nowS) {
+      const { startS, endS } = this.#waiting.shift();
+      this.#doneS += endS - startS;
     }
+    return this.#doneS + Math.max(0, nowS - (this.#waiting[0]?.startS ?? nowS));
+  }
+
+  #report() {
+    if (this.#itemId !== null) {
+      const playedMs = toMs(this.#playedS());
+      this.#onProgress({ itemId: this.#itemId, playedMs, level: this.#waiting.length ? this.#level() : 0 });
+    }
+    if (this.#waiting.length) return;
+    clearInterval(this.#reports);
+    this.#reports = null;
+  }
+
+  #level() {
+    const samples = new Float32Array(this.#meter.fftSize);
+    this.#meter.getFloatTimeDomainData(samples);
+    return loudness(samples);
+  }
+
+  #newVolume() {
+    const volume = new GainNode(this.#context);
+    volume.connect(this.#meter);
+    return volume;
   }
 }
 
-function toMs(samples) {
-  return Math.floor((samples * 1000) / WIRE_HZ);
+function toMs(seconds) {
+  return Math.round(seconds * 1000);
 }

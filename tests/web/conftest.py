@@ -34,7 +34,7 @@ FLAGS = (
 MICROPHONE = "--use-fake-device-for-media-stream"
 ALLOWED = "--use-fake-ui-for-media-stream"
 
-WAIT_MS = 30_000
+WAIT_MS = 15_000
 """For anything that the page should do by itself."""
 
 HEARD = "what is the time"
@@ -78,7 +78,7 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def browser(playwright: Playwright, server: Server) -> Iterator[Open]:
-    """Starts a browser with the flags given, and opens the page. Nothing that the page does may be a fault."""
+    """Starts a browser with the flags given and opens the page, which must not fail or break its policy."""
     browsers: list[Browser] = []
     faults: list[str] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -181,12 +182,12 @@ def test_a_server_that_is_full_is_named_and_can_be_tried_again(
     browser: Open, server: Server, asks_once: tuple[str, ...]
 ) -> None:
     page = browser(*asks_once)
-    others = [connect(server.socket_url) for _ in range(MAX_SESSIONS)]
-    talk(page).click()
-    expect(notice(page)).to_contain_text(f"The server is full: all {MAX_SESSIONS} places are taken.")
-    expect(talk(page)).to_have_attribute("aria-pressed", "false")
-    for other in others:
-        other.close()
+    with ExitStack() as others:
+        for _ in range(MAX_SESSIONS):
+            others.enter_context(connect(server.socket_url))
+        talk(page).click()
+        expect(notice(page)).to_contain_text(f"The server is full: all {MAX_SESSIONS} places are taken.")
+        expect(talk(page)).to_have_attribute("aria-pressed", "false")
     server.until_idle()
     page.get_by_role("button", name="Try again").click()
     until_loud(page, LEVEL)
@@ -236,9 +237,10 @@ def test_the_resampler_keeps_voices_and_nothing_that_would_fold_into_them(browse
           const { loudness } = await import("/pcm.js");
           const gain = (hz) => {
             const resampler = new Resampler(44100, 24000);
-            const tone = Float32Array.from({ length: 44100 }, (_, i) => Math.sin((2 * Math.PI * hz * i) / 44100));
+            const wave = (_, i) => Math.sin((2 * Math.PI * hz * i) / 44100);
+            const tone = Float32Array.from({ length: 44100 }, wave);
             const out = [];
-            for (let i = 0; i < tone.length; i += 1764) out.push(...resampler.push(tone.slice(i, i + 1764)));
+            for (let i = 0; i < 44100; i += 1764) out.push(...resampler.push(tone.slice(i, i + 1764)));
             return { samples: out.length, gain: loudness(out.slice(1000, -1000)) * Math.SQRT2 };
           };
           return { voice: gain(3000), hiss: gain(15000) };
