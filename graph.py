@@ -1,6 +1,7 @@
 """The whole of Antiphon: four stages, and the ingress that owns the sessions and calls them all.
 
-serve run graph:build config=configs/laptop.yaml
+serve run graph:build config=configs/laptop.yaml      one replica a stage
+serve run serve_config.yaml                           production: its `deployments:` override what is set here
 """
 # No postponed annotations here: Serve reads the type of `config` to make one of the arguments it is given.
 
@@ -11,13 +12,19 @@ from ray.serve import Application, Deployment
 from deployments.asr.deployment import Asr, SegmentAsr
 from deployments.config import Config, StageConfig
 from deployments.ingress.deployment import Ingress
+from deployments.ingress.one_loop import ONE_LOOP
 from deployments.llm.deployment import Llm
+from deployments.room import require_cluster
 from deployments.tts.deployment import Tts
 from deployments.vad.deployment import Vad
 
 
 def build(config: Config) -> Application:
-    """One stage is one deployment; its section of the configuration says which model it hosts, on what."""
+    """One stage is one deployment; its section of the configuration says which model it hosts, on what.
+
+    Raises NoRoom, a ConfigError, where Serve builds it on a cluster that can never hold it.
+    """
+    require_cluster(config)
     ingress: Any = Ingress  # a Deployment, which Ray does not say
     return ingress.options(
         num_replicas=config.ingress.replicas,
@@ -41,12 +48,3 @@ def hosted(stage: Deployment, config: StageConfig) -> Application:
         max_ongoing_requests=config.max_ongoing,
         graceful_shutdown_timeout_s=5,
     ).bind(config.model, config.options)
-
-
-ONE_LOOP = {
-    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
-    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
-}
-"""Sockets, sessions and calls share one event loop in the ingress, which never blocks: no thread is crossed
-on the way of a frame. The stages keep Serve's own threads, so that a model can never hold up a health
-check."""

@@ -20,6 +20,8 @@ from deployments.loading import check_options, did_you_mean, find
 
 STAGES = ("vad", "asr", "llm", "tts")
 
+ROOT = Path(__file__).parent.parent
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -52,6 +54,13 @@ class IngressConfig(_Strict):
     """Web origins besides the server's own whose pages may open a session, e.g. https://example.org."""
 
 
+class ClusterConfig(_Strict):
+    """Where it runs."""
+
+    grows: bool = False
+    """Whether nodes join on demand. Then what does not fit yet is waited for, else it is refused at once."""
+
+
 class Config(_Strict):
     """One server. As arguments of `serve run` it is either these keys, or ``config=PATH``, or both: then the
     keys given replace whole sections of the file."""
@@ -61,6 +70,7 @@ class Config(_Strict):
     llm: StageConfig
     tts: StageConfig
     ingress: IngressConfig = IngressConfig()
+    cluster: ClusterConfig = ClusterConfig()
     session: Settings = Settings()
     """What a session starts with; clients may change it."""
     conversation: Tuning = Tuning()
@@ -98,6 +108,10 @@ def load_config(path: str | Path) -> Config:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
+    """A relative path is looked for from where the process stands, then beside the code: a cluster's workers
+    stand elsewhere."""
+    if not path.exists() and (ROOT / path).exists():
+        path = ROOT / path
     try:
         given = yaml.safe_load(path.read_text())
     except OSError as error:

@@ -54,7 +54,7 @@ def serve(config: Config, port: int) -> None:
     with local_ray(port, cpus=cpus_of(config)) as ray:
         on_signals(stop)  # Ray has put its own handlers in place
         _say(f"Ray is up after {time.monotonic() - started_s:.0f} s. Logs of the stages: {ray.logs}")
-        require_gpus(config)
+        require_room(config)
         if not stop.is_set():
             deploy(config)
         if wait_until_ready(ray, started_s, stop):
@@ -71,14 +71,11 @@ def cpus_of(config: Config) -> float:
     return stages + config.ingress.replicas * config.ingress.cpus
 
 
-def require_gpus(config: Config) -> None:
-    """Raises ConfigError when the stages want more GPUs than there are: Ray would wait for them for ever."""
-    import ray
+def require_room(config: Config) -> None:
+    """Raises NoRoom, a ConfigError, when the stages want more GPUs than this machine has."""
+    from deployments import room
 
-    wanted = sum(stage.replicas * stage.gpus for stage in config.stages.values())
-    present = ray.cluster_resources().get("GPU", 0.0)
-    if wanted > present:
-        raise ConfigError(f"the stages ask for {wanted:g} GPUs and this machine has {present:g}")
+    room.require_room(room.asked(config))
 
 
 def deploy(config: Config) -> None:

@@ -120,8 +120,8 @@ def local_ray(http_port: int, *, cpus: float) -> Iterator[LocalRay]:
     Raises ConfigError when the port is taken.
     """
     require_free(http_port)
-    ray = LocalRay(_new_home(), http_port)
-    with _tidied_up_after(ray.home):
+    ray = LocalRay(new_home(), http_port)
+    with tidied_up_after(ray.home):
         before = dict(os.environ)
         os.environ.update(serve_environment() | closed_environment() | own_environment(ray.home))
         try:
@@ -164,7 +164,7 @@ def _stop() -> None:
         ray.shutdown()
 
 
-def _new_home() -> Path:
+def new_home() -> Path:
     home = Path(tempfile.mkdtemp(prefix="antiphon-"))
     if len(str(home)) > HOME_LIMIT:
         home.rmdir()
@@ -238,7 +238,7 @@ def _belongs(process: Path, home: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _tidied_up_after(home: Path) -> Iterator[None]:
+def tidied_up_after(home: Path) -> Iterator[None]:
     """Leaves no process and no file behind, even when this process is killed.
 
     A small process waits for the end of a pipe. Ray's own end with their parent, but HAProxy's not always.

@@ -18,6 +18,7 @@ from deployments.calls import RemoteAsr, RemoteLlm, RemoteSegmentAsr, RemoteTts,
 from deployments.config import Config
 from deployments.hosting import listen_on_loopback_if_asked
 from deployments.ingress.app import SUBPROTOCOL, StarletteSocket, refusal, set_uvicorn_limits
+from deployments.ingress.one_loop import require_one_loop
 from deployments.ingress.page import page
 from realtime.session import converse
 
@@ -38,6 +39,7 @@ class Ingress:
         llm: DeploymentHandle,
         tts: DeploymentHandle,
     ) -> None:
+        require_one_loop()
         listen_on_loopback_if_asked()
         set_uvicorn_limits()
         self._config = config
