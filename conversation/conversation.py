@@ -60,12 +60,12 @@ class Conversation:
         async with self._session.tasks:
             await self._listening.run()
 
-    async def hear(self, audio: Audio) -> None:
+    async def hear(self, audio: Audio) -> bool:
         """Audio of the user, 16 kHz, in chunks of any size, at any pace.
 
-        Waits while more than `backlog_s` of it is still to be listened to.
+        Waits while more than `backlog_s` of it is still to be listened to; returns whether it had to.
         """
-        await self._listening.hear(audio)
+        return await self._listening.hear(audio)
 
     def configure(self, settings: Settings) -> None:
         """From now on. A turn under way is judged by the new settings; an answer under way keeps its own.

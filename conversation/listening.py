@@ -91,14 +91,17 @@ class Listening:
                 for move in self._endpointing.step(probability, frame.start_sample):
                     self._on_move(move)
 
-    async def hear(self, audio: Audio) -> None:
-        """Waits while more than `backlog_s` is still to be listened to."""
+    async def hear(self, audio: Audio) -> bool:
+        """Waits while more than `backlog_s` is still to be listened to; returns whether it had to."""
         self._ears.hear(audio)
         if self._session.settings.turn_detection is None:
             self._pushed().add(self._ears.take())
+        waited = False
         while self._behind_s() > self._session.tuning.backlog_s:
+            waited = True
             self._room.clear()
             await self._room.wait()
+        return waited
 
     def configure(self, settings: Settings) -> None:
         """The session's settings are about to become these."""

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from conversation.errors import ConfigError
 from conversation.settings import Settings, Tuning
 from deployments.loading import check_options, did_you_mean, find
+from realtime.limits import Limits
 
 STAGES = ("vad", "asr", "llm", "tts")
 
@@ -52,6 +53,7 @@ class IngressConfig(_Strict):
     """For each replica; the next client gets a 503 and is told when to try again."""
     origins: list[str] = []
     """Web origins besides the server's own whose pages may open a session, e.g. https://example.org."""
+    limits: Limits = Limits()
 
 
 class ClusterConfig(_Strict):

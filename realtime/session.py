@@ -24,6 +24,7 @@ from conversation.stages import Stages
 from realtime import client_events as asked
 from realtime.incoming import PIECE_BYTES, IncomingAudio
 from realtime.items import from_wire
+from realtime.limits import Limits
 from realtime.outbox import ClientTooSlow, Outbox
 from realtime.parse import decode, event_id, typed
 from realtime.server_events import ServerEvents
@@ -31,13 +32,6 @@ from realtime.session_object import new_session
 from realtime.shapes import WIRE_HZ
 
 log = logging.getLogger(__name__)
-
-OUTBOX_CHARS = 16_000_000
-"""What may wait for a client that does not read: over four minutes of speech, and it is sent no faster than
-it is spoken."""
-
-SEND_S = 30.0
-"""For one text: a client that takes nothing for so long is gone, whatever its socket says."""
 
 CLOSE_S = 2.0
 """For the closing handshake."""
@@ -47,6 +41,10 @@ _OUR_FAULT = "The server had an internal error."
 
 class Hangup(Exception):
     """The client is gone."""
+
+
+class ClientTooFast(Exception):
+    """The client sends audio faster than it can be listened to, and does not stop."""
 
 
 class Socket(Protocol):
@@ -63,7 +61,14 @@ class Socket(Protocol):
 
 
 async def converse(
-    socket: Socket, stages: Stages, *, model: str, defaults: Settings, tuning: Tuning, extensions: bool
+    socket: Socket,
+    stages: Stages,
+    *,
+    model: str,
+    defaults: Settings,
+    tuning: Tuning,
+    limits: Limits,
+    extensions: bool,
 ) -> None:
     """Serves one client until it hangs up.
 
@@ -75,7 +80,7 @@ async def converse(
     Nothing a client does raises. When it returns, no task of the session is left. Cancelled (the server is
     going down), it closes with 1012, upon which clients reconnect, and raises CancelledError.
     """
-    session = _Session(socket, stages, model, defaults, tuning, extensions)
+    session = _Session(socket, stages, model, defaults, tuning, limits, extensions)
     # In a task of its own: a task group that fails in the moment of its cancellation forgets that one.
     serving = asyncio.create_task(session.run())
     try:
@@ -89,6 +94,14 @@ async def converse(
         await _close(socket, *closing)
 
 
+async def turn_away(socket: Socket, error: ClientError, reason: str) -> None:
+    """Tells a client that it may not come in, and why, and closes with 3000. Nothing it does raises."""
+    with suppress(Hangup, TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await socket.send(ServerEvents(extensions=False).error(error, None))
+    await _close(socket, 3000, reason)
+
+
 class _Session:
     """The wiring: what the client asks goes to the conversation, what that tells goes to the outbox."""
 
@@ -99,13 +112,16 @@ class _Session:
         model: str,
         defaults: Settings,
         tuning: Tuning,
+        limits: Limits,
         extensions: bool,
     ) -> None:
-        self._socket = socket
+        self._socket, self._limits = socket, limits
         self._object = new_session(new_id("sess"), model, defaults)
         self._events = ServerEvents(extensions=extensions)
-        self._outbox = Outbox(OUTBOX_CHARS)
+        self._outbox = Outbox(limits.unread_chars)
         self._input = IncomingAudio()
+        self._pressing_since_s: float | None = None
+        """Loop time since which audio has come without a break for which there was no room yet."""
         self._has_spoken = False
         self._conversation = Conversation(
             stages, defaults, tuning, self._tell, session_id=self._object.id, output_hz=WIRE_HZ
@@ -126,6 +142,9 @@ class _Session:
         except* ClientTooSlow as slow:
             log.warning("%s: %s", self._object.id, slow.exceptions[0])
             closing = 1008, "The client does not read what it is sent."
+        except* ClientTooFast as fast:
+            log.warning("%s: %s", self._object.id, fast.exceptions[0])
+            closing = 1008, "Audio came faster than it can be listened to, for too long."
         except* Exception:
             log.exception("%s: the session failed", self._object.id)
             closing = 1011, _OUR_FAULT
@@ -135,10 +154,10 @@ class _Session:
         while True:
             text = await self._outbox.next()
             try:
-                async with asyncio.timeout(SEND_S):
+                async with asyncio.timeout(self._limits.unread_s):
                     await self._socket.send(text)
             except TimeoutError:
-                raise ClientTooSlow(f"nothing was read for {SEND_S:.0f} s") from None
+                raise ClientTooSlow(f"nothing was read for {self._limits.unread_s:g} s") from None
 
     async def _read(self) -> NoReturn:
         while True:
@@ -169,8 +188,20 @@ class _Session:
             self._outbox.put(text)
 
     async def _hear(self, audio: Audio) -> None:
-        if len(audio):
-            await self._conversation.hear(audio)
+        """Waits for room, and so stops reading from the client: TCP tells it."""
+        if not len(audio):
+            return
+        since_s = self._pressing_since_s
+        if since_s is None:
+            since_s = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(since_s + self._limits.pressing_s):
+                waited = await self._conversation.hear(audio)
+        except TimeoutError:
+            raise ClientTooFast(
+                f"audio came faster than it was listened to for {self._limits.pressing_s:g} s"
+            ) from None
+        self._pressing_since_s = since_s if waited else None
 
     # --- one method for each thing a client can ask
 

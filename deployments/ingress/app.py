@@ -5,11 +5,11 @@ Knows HTTP; knows neither Ray nor what is said over the socket.
 
 from __future__ import annotations
 
-from collections.abc import Collection, MutableMapping
+import ipaddress
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
-import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -18,30 +18,56 @@ from realtime.session import Hangup
 SUBPROTOCOL = "realtime"
 """What a browser asks for, since it cannot set headers: the Realtime API's own name."""
 
-MAX_FRAME_BYTES = 32 * 1024 * 1024
-"""Of one message: the Realtime API allows 15 MiB of audio an event, which are 20 MiB in base64."""
-
 RETRY_AFTER_S = 5
 """When a client that found the server full may try again: about the time of a short turn."""
 
 
-def refusal(socket: WebSocket, *, sessions: int, max_sessions: int, origins: Collection[str]) -> Any:
-    """The HTTP answer to an upgrade that is not to be, or None."""
+def refusal_of_page(socket: WebSocket, *, keyed: bool, origins: Collection[str]) -> Any:
+    """The HTTP answer to a page that may not talk to this server, or None.
+
+    Args:
+        keyed: whether this server also asks for a key.
+        origins: allowed besides this server's own.
+    """
     origin = socket.headers.get("origin")
-    if origin and not is_own(origin, socket.headers.get("host", ""), origins):
-        return PlainTextResponse(
-            f"Pages of {origin} may not talk to this server; add it to ingress.origins to allow it.\n", 403
-        )
-    if sessions >= max_sessions:
-        return PlainTextResponse(
-            f"All {max_sessions} sessions are taken.\n", 503, headers={"Retry-After": str(RETRY_AFTER_S)}
-        )
-    return None
+    if not origin or origin in origins:
+        return None
+    host = socket.headers.get("host", "")
+    if is_own(origin, host) and (keyed or names_an_address(host)):
+        return None
+    return PlainTextResponse(
+        f"Pages of {origin} may not talk to this server; add it to ingress.origins to allow it.\n", 403
+    )
 
 
-def is_own(origin: str, host: str, others: Collection[str]) -> bool:
-    """Whether a page of `origin` may open a session: it came from this server, or is listed."""
-    return urlsplit(origin).netloc.lower() == host.lower() or origin in others
+def refusal_when_full(sessions: int, max_sessions: int) -> Any:
+    """The HTTP answer to a client more than there is room for, or None."""
+    if sessions < max_sessions:
+        return None
+    return PlainTextResponse(
+        f"All {max_sessions} sessions are taken.\n", 503, headers={"Retry-After": str(RETRY_AFTER_S)}
+    )
+
+
+def is_own(origin: str, host: str) -> bool:
+    """Whether a page of `origin` came from the server that it called `host`."""
+    return urlsplit(origin).netloc.lower() == host.lower()
+
+
+def names_an_address(host: str) -> bool:
+    """Whether `host` is this machine's name for itself or an IP address.
+
+    Any other name may be somebody else's that was made to point here (DNS rebinding): his page would seem to
+    be ours. Where keys are asked for, it has none.
+    """
+    name = urlsplit(f"//{host}").hostname or ""
+    if name == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 class StarletteSocket:
@@ -70,34 +96,3 @@ class StarletteSocket:
                 await self._socket.close(code, reason)
             except (WebSocketDisconnect, RuntimeError):
                 return  # the client was faster
-
-
-def set_uvicorn_limits() -> None:
-    """Gives the server that Serve is about to start the limits that Serve has no settings for.
-
-    Serve starts uvicorn in the ingress replica once the deployment's constructor is done, which is where this
-    is called; the class is pickled by value, so doing it at import reaches another process. Frames may be
-    larger and are not compressed (audio does not shrink, and each frame would cost time). And a WebSocket is
-    not watched for its end: Serve would read ahead of the session to see it, without bound.
-    """
-
-    class Config(uvicorn.Config):
-        def __init__(self, app: Any, **options: Any) -> None:
-            make = app
-            super().__init__(
-                lambda: _unwatched(make()),
-                **options,
-                ws_max_size=MAX_FRAME_BYTES,
-                ws_per_message_deflate=False,
-            )
-
-    uvicorn.Config = Config  # type: ignore[assignment,misc]
-
-
-def _unwatched(app: Any) -> Any:
-    async def pass_on(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "websocket":
-            scope["headers"] = [*scope["headers"], (b"x-request-disconnect-disabled", b"?1")]
-        await app(scope, receive, send)
-
-    return pass_on

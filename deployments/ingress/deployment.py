@@ -4,6 +4,7 @@
 # use, and FastAPI could not tell the socket from a query parameter.
 
 import asyncio
+import os
 
 from fastapi import FastAPI
 from ray import serve
@@ -17,10 +18,12 @@ from conversation.stages import Stages
 from deployments.calls import RemoteAsr, RemoteLlm, RemoteSegmentAsr, RemoteTts, RemoteVad, is_ready
 from deployments.config import Config
 from deployments.hosting import listen_on_loopback_if_asked
-from deployments.ingress.app import SUBPROTOCOL, StarletteSocket, refusal, set_uvicorn_limits
+from deployments.ingress.app import SUBPROTOCOL, StarletteSocket, refusal_of_page, refusal_when_full
+from deployments.ingress.keys import keys_in
 from deployments.ingress.one_loop import require_one_loop
 from deployments.ingress.page import page
-from realtime.session import converse
+from deployments.ingress.transport import set_uvicorn_limits
+from realtime.session import converse, turn_away
 
 HANG_UP_S = 2.0
 """For all closing handshakes together."""
@@ -41,8 +44,10 @@ class Ingress:
     ) -> None:
         require_one_loop()
         listen_on_loopback_if_asked()
-        set_uvicorn_limits()
+        limits = config.ingress.limits
+        set_uvicorn_limits(ping_every_s=limits.ping_every_s, pong_within_s=limits.pong_within_s)
         self._config = config
+        self._keys = keys_in(os.environ)
         self._handles = {"vad": vad, "asr": asr, "llm": llm, "tts": tts}
         self._stages = Stages(
             vad=RemoteVad(vad),
@@ -69,24 +74,34 @@ class Ingress:
 
     @app.websocket("/v1/realtime")
     async def realtime(self, socket: WebSocket) -> None:
-        limits = self._config.ingress
-        no = refusal(
-            socket, sessions=len(self._sessions), max_sessions=limits.max_sessions, origins=limits.origins
-        )
+        settings = self._config.ingress
+        no = refusal_of_page(socket, keyed=bool(self._keys), origins=settings.origins)
         if no is not None:
             await socket.send_denial_response(no)
+            return
+        subprotocols = socket.scope["subprotocols"]
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
+        stranger = self._keys.refusal(socket.headers, subprotocols)
+        if stranger is not None:
+            await socket.accept(subprotocol)
+            await turn_away(StarletteSocket(socket), stranger.error, stranger.close_reason)
+            return
+        full = refusal_when_full(len(self._sessions), settings.max_sessions)
+        if full is not None:
+            await socket.send_denial_response(full)
             return
         task = asyncio.current_task()
         assert task is not None
         self._sessions.add(task)
         try:
-            await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
+            await socket.accept(subprotocol)
             await converse(
                 StarletteSocket(socket),
                 self._stages,
                 model=socket.query_params.get("model", "antiphon"),
                 defaults=self._config.session,
                 tuning=self._config.conversation,
+                limits=settings.limits,
                 extensions="antiphon" in socket.query_params,
             )
         finally:

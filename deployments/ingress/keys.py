@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from conversation.errors import ClientError, ConfigError
@@ -38,6 +39,19 @@ _HOW = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a client may not come in.
+
+    Attributes:
+        error: to tell it.
+        close_reason: beside the close code; as the hosted service words it.
+    """
+
+    error: ClientError
+    close_reason: str
+
+
 class Keys:
     """Those that are valid here; false when there are none, and everybody may come in."""
 
@@ -55,18 +69,24 @@ class Keys:
         digest = _digest(key)
         return sum(hmac.compare_digest(digest, valid) for valid in self._digests) > 0
 
-    def refusal(self, headers: Mapping[str, str], subprotocols: Sequence[str]) -> ClientError | None:
-        """Why a client may not come in, or None. Names of `headers` must be lower case, or not matter."""
+    def refusal(self, headers: Mapping[str, str], subprotocols: Sequence[str]) -> Refusal | None:
+        """Of a client with these, or None. Names of `headers` must be lower case, or not matter."""
         if not self:
             return None
         key = shown(headers, subprotocols)
         if key is None:
-            return ClientError("invalid_api_key", f"This server wants an API key. {_HOW}")
+            return Refusal(
+                ClientError("invalid_api_key", f"This server wants an API key. {_HOW}"),
+                "invalid_request_error",
+            )
         if key not in self:
-            return ClientError(
-                "invalid_api_key",
-                "This API key is none of this server's. Check it for missing characters, or ask whoever runs "
-                "the server for one.",
+            return Refusal(
+                ClientError(
+                    "invalid_api_key",
+                    "This API key is none of this server's. Check it for missing characters, or ask whoever "
+                    "runs the server for one.",
+                ),
+                "invalid_request_error.invalid_api_key",
             )
         return None
 

@@ -15,9 +15,9 @@ from conversation.audio import to_pcm16
 from conversation.conversation import Conversation
 from conversation.errors import ImpossibleMove
 from conversation.scripted import Line, Lines, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad, tone
-from conversation.settings import Settings, Tuning
+from conversation.settings import Deadlines, Settings, Tuning
 from conversation.stages import Stages
-from realtime import session
+from realtime.limits import Limits
 from realtime.session import Hangup, converse
 from tests import virtual_time
 from tests.stock_events import stock_event
@@ -120,6 +120,8 @@ def play(
     settings: Settings | None = None,
     extensions: bool = False,
     repeat: bool = False,
+    tuning: Tuning | None = None,
+    limits: Limits | None = None,
 ) -> Wire:
     """Runs the scene against a session, hangs up after it, and sees to it that no task is left."""
     stages = Stages(
@@ -137,7 +139,8 @@ def play(
                 stages,
                 model="m",
                 defaults=settings or Settings(transcribe=True),
-                tuning=Tuning(),
+                tuning=tuning or Tuning(),
+                limits=limits or Limits(),
                 extensions=extensions,
             )
         )
@@ -444,7 +447,15 @@ def test_a_cancelled_session_closes_with_1012_and_leaves_nothing(client_leaves_t
             ScriptedVad(), ScriptedAsr(script=[]), ScriptedLlm(script=[Line(hangs=True)]), ScriptedTts()
         )
         serving = asyncio.create_task(
-            converse(wire, stages, model="m", defaults=Settings(), tuning=Tuning(), extensions=False)
+            converse(
+                wire,
+                stages,
+                model="m",
+                defaults=Settings(),
+                tuning=Tuning(),
+                limits=Limits(),
+                extensions=False,
+            )
         )
         wire.say("response.create")
         await wire.until("session.created")
@@ -461,39 +472,76 @@ def test_a_cancelled_session_closes_with_1012_and_leaves_nothing(client_leaves_t
     assert wire.closed[0] == 1012
 
 
-def test_a_client_that_never_reads_is_closed_once_too_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "OUTBOX_CHARS", 100_000)
-
+def test_a_client_that_never_reads_is_closed_once_too_much_waits() -> None:
     async def scene(wire: Wire) -> None:
         wire.reads = False
         while wire.closed is None:
             wire.say("nope")
             await asyncio.sleep(0)
 
-    wire = play(scene)
+    wire = play(scene, limits=Limits(unread_chars=100_000))
 
     assert wire.closed == (1008, "The client does not read what it is sent.")
     assert not wire.sent
 
 
-def test_a_client_that_reads_may_send_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "OUTBOX_CHARS", 10_000)
-
+def test_a_client_that_reads_may_send_a_burst() -> None:
     async def scene(wire: Wire) -> None:
         for _ in range(200):
             wire.say("nope")
         await wire.until("error", 200)
 
-    assert play(scene).closed is None
+    assert play(scene, limits=Limits(unread_chars=10_000)).closed is None
 
 
 def test_a_client_that_reads_nothing_for_long_is_closed_however_little_waits() -> None:
     async def scene(wire: Wire) -> None:
         wire.reads = False
-        await asyncio.sleep(session.SEND_S + 1)
+        await asyncio.sleep(Limits().unread_s + 1)
         assert wire.closed is not None
 
     assert play(scene).closed == (1008, "The client does not read what it is sent.")
+
+
+IMPATIENT = Tuning(backlog_s=2.0, deadlines=Deadlines(vad_s=0.5))
+
+
+def test_a_client_that_is_too_fast_for_a_while_is_waited_for() -> None:
+    async def scene(wire: Wire) -> None:
+        for _ in range(40):
+            wire.append(1.0, level=0.0)
+        wire.say("session.update", session={"type": "realtime"})
+        await wire.until("session.updated")
+
+    assert play(scene, tuning=IMPATIENT, limits=Limits(pressing_s=60.0)).closed is None
+
+
+def test_a_client_that_stays_too_fast_for_long_is_closed() -> None:
+    class Deaf(ScriptedVad):
+        async def step(self, frames: Any, states: Any) -> Any:
+            await asyncio.Event().wait()
+
+    async def whole() -> Wire:
+        wire = Wire()
+        stages = Stages(Deaf(), ScriptedAsr(script=[]), ScriptedLlm(script=[]), ScriptedTts())
+        begun_s = asyncio.get_running_loop().time()
+        for _ in range(60):
+            wire.append(1.0)
+        await converse(
+            wire,
+            stages,
+            model="m",
+            defaults=Settings(),
+            tuning=IMPATIENT,
+            limits=Limits(pressing_s=60.0),
+            extensions=False,
+        )
+        assert asyncio.get_running_loop().time() - begun_s == pytest.approx(60.0, abs=1.0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return wire
+
+    wire = virtual_time.run(whole())
+    assert wire.closed == (1008, "Audio came faster than it can be listened to, for too long.")
 
 
 def test_a_defect_that_an_event_meets_costs_the_event(
@@ -525,7 +573,15 @@ def test_a_fault_of_ours_closes_with_1011(caplog: pytest.LogCaptureFixture) -> N
         wire = Wire()
         stages = Stages(Broken(), ScriptedAsr(script=[]), ScriptedLlm(script=[]), ScriptedTts())
         wire.append(0.1)
-        await converse(wire, stages, model="m", defaults=Settings(), tuning=Tuning(), extensions=False)
+        await converse(
+            wire,
+            stages,
+            model="m",
+            defaults=Settings(),
+            tuning=Tuning(),
+            limits=Limits(),
+            extensions=False,
+        )
         return wire
 
     wire = virtual_time.run(whole())

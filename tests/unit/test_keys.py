@@ -51,16 +51,17 @@ def test_a_key_is_found_where_clients_put_it(headers: dict[str, str], subprotoco
 def test_who_shows_no_key_is_told_how(headers: dict[str, str], subprotocols: list[str]) -> None:
     refusal = keys_in({KEYS: ONE}).refusal(headers, subprotocols)
     assert refusal is not None
-    assert refusal.code == "invalid_api_key"
-    assert "Authorization: Bearer KEY" in refusal.message
+    assert (refusal.error.code, refusal.close_reason) == ("invalid_api_key", "invalid_request_error")
+    assert "Authorization: Bearer KEY" in refusal.error.message
 
 
 @pytest.mark.parametrize("wrong", [TWO, ONE + "x", ONE.upper(), "\udcff" * 20, "ключ" * 5])
 def test_a_wrong_key_is_refused_and_not_repeated(wrong: str) -> None:
     refusal = keys_in({KEYS: ONE}).refusal({"api-key": wrong}, [])
     assert refusal is not None
-    assert refusal.code == "invalid_api_key"
-    assert wrong not in refusal.message
+    assert refusal.error.code == "invalid_api_key"
+    assert refusal.close_reason == "invalid_request_error.invalid_api_key"
+    assert wrong not in refusal.error.message
 
 
 def test_what_is_handed_on_recognises_the_keys_and_does_not_hold_them(tmp_path: Path) -> None:
