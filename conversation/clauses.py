@@ -15,10 +15,11 @@ FIRST_CLAUSE = 12
 synthesis of the next one."""
 LATER_CLAUSE = 60
 """A comma ends any other clause once it has so many."""
-FIRST_BREATH = 24
+FIRST_BREATH = 16
 """Without a comma, the first clause ends before a conjunction once it has so many."""
-LONGEST_FIRST_CLAUSE = 60
-"""Without either, it is cut at the last space before this: people wait for the first sound."""
+LONGEST_FIRST_CLAUSE = 45
+"""Without either, it is cut at the last space before this, after about eight words: people wait for the first
+sound, and a small model on a laptop writes a token in 20 ms."""
 LONGEST_CLAUSE = 240
 """A text without punctuation is cut at the last space before this; `Tts.speak` takes 500 characters."""
 

@@ -78,7 +78,7 @@ class Tuning(_Strict):
 
     onset_ms: Ms = 64
     """Speech needed before a sound counts as the user's turn: two VAD frames."""
-    pause_ms: Ms = 160
+    pause_ms: Ms = 96
     """Silence after which the answer is prepared, in case the turn is over; never longer than the session's
     own `silence_duration_ms`."""
     speculate: bool = True
@@ -87,7 +87,7 @@ class Tuning(_Strict):
     """While the user speaks, let the language model read what is known of the prompt."""
     partial_every_ms: Ms = 480
     """Audio between two partial transcripts; 0 turns them off."""
-    lead_ms: Annotated[int, Field(ge=20)] = 300
+    lead_ms: Annotated[int, Field(ge=20)] = 200
     """How far ahead of playback audio is sent."""
     ahead_s: Seconds = 10.0
     """How far ahead of playback speech is synthesised."""
