@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,3 +111,19 @@ class BrokenLlm:
 
     def __init__(self) -> None:
         raise RuntimeError("the weights are made of cheese")
+
+
+class Witness:
+    """Leaves word of the devices that its process was given."""
+
+    def __init__(self, seen: str) -> None:
+        devices = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        (Path(seen) / str(os.getpid())).write_text(devices)
+
+
+class WitnessLlm(Witness, EndlessLlm):
+    """Never asked anything."""
+
+
+class WitnessTts(Witness, TirelessTts):
+    """Never asked anything."""
