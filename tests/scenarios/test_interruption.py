@@ -99,10 +99,10 @@ def test_interrupted_before_the_transcript_the_response_leaves_no_trace() -> Non
 
 
 def test_interrupted_at_the_last_syllable_after_all_was_sent() -> None:
-    """The answer lasts 0.66 s from 2.7 s; all of it is sent by 3.18 s, the user speaks at 3.1 s."""
+    """The answer lasts 0.66 s from 2.7 s; all of it is sent by 3.18 s, the user speaks at 3.12 s."""
     play = Play(asr=["what time is it", "thank you very much"], llm=["It is noon.", "You are welcome."])
 
-    seen = play.user_speaks(1.0, 2.2).user_speaks(3.1, 4.3).run(until_s=9.0)
+    seen = play.user_speaks(1.0, 2.2).user_speaks(3.12, 4.32).run(until_s=9.0)
 
     assert seen.ends == [("completed", None), ("completed", None)]
     assert assistant_text(play, 1) == "It is —"
