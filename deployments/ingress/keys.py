@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -129,6 +130,22 @@ def hand_on(environment: MutableMapping[str, str]) -> Keys:
         environment.pop(name, None)
     environment[DIGESTS] = keys.digests()
     return keys
+
+
+def require_keys_beyond_loopback(host: str, keys: Keys) -> None:
+    """Raises ConfigError where others than this machine's users could come in without a key."""
+    if keys or host == "localhost":
+        return
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    except ValueError:
+        pass  # a name: whose, cannot be told
+    raise ConfigError(
+        f"listening on {host} would let in anybody who reaches this machine. Set {KEYS} to one or more keys, "
+        f"separated by commas, or {KEYS_FILE} to a file with one a line (`openssl rand -hex 32` makes a good "
+        "one); or listen on 127.0.0.1"
+    )
 
 
 def _from_file(path: Path) -> list[bytes]:

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from conversation.errors import ConfigError
-from deployments.ingress.keys import DIGESTS, KEYS, KEYS_FILE, Keys, hand_on, keys_in, shown
+from deployments.ingress.keys import (
+    DIGESTS,
+    KEYS,
+    KEYS_FILE,
+    Keys,
+    hand_on,
+    keys_in,
+    require_keys_beyond_loopback,
+    shown,
+)
 
 ONE = "0123456789abcdef-one"
 TWO = "0123456789abcdef.two"
@@ -100,6 +109,18 @@ def test_a_file_that_is_not_there_or_empty_lets_nobody_in(tmp_path: Path) -> Non
     empty.write_text("# none yet\n")
     with pytest.raises(ConfigError, match="holds no key"):
         keys_in({KEYS_FILE: str(empty)})
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org", ""])
+def test_without_keys_only_loopback_may_be_listened_on(host: str) -> None:
+    with pytest.raises(ConfigError, match="Set ANTIPHON_API_KEYS"):
+        require_keys_beyond_loopback(host, Keys())
+    require_keys_beyond_loopback(host, keys_in({KEYS: ONE}))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.53", "::1", "localhost"])
+def test_without_keys_loopback_may_be_listened_on(host: str) -> None:
+    require_keys_beyond_loopback(host, Keys())
 
 
 def test_a_digest_that_is_none_is_refused() -> None:
