@@ -132,7 +132,7 @@ function show(to, phase = controls.dataset.phase) {
 }
 
 function showLevel(level) {
-  controls.style.setProperty("--level", Math.min(1, level * 4).toFixed(2));
+  controls.style.setProperty("--level", Math.min(1, 1.6 * Math.sqrt(level)).toFixed(2)); // soft voices show as well
 }
 
 /** Says a sentence, and offers what can be done about it; nothing for "". */

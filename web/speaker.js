@@ -17,6 +17,7 @@ export class Speaker {
   #itemId = null; // One at a time: an item begins when the one before was played or stopped.
   #waiting = []; // its pieces that are not wholly played, { source, startS, endS }
   #doneS = 0; // of its pieces before those
+  #endS = 0; // of all that is scheduled
   #reports = null;
 
   /** onProgress: called about twenty times a second while something plays, with { itemId, playedMs, level }. */
@@ -37,31 +38,44 @@ export class Speaker {
     buffer.copyToChannel(samples, 0);
     const source = new AudioBufferSourceNode(this.#context, { buffer });
     source.connect(this.#volume);
-    const startS = Math.max(this.#context.currentTime, this.#waiting.at(-1)?.endS ?? 0);
+    const startS = Math.max(this.#context.currentTime, this.#endS);
     source.start(startS);
-    this.#waiting.push({ source, startS, endS: startS + buffer.duration });
+    this.#endS = startS + buffer.duration;
+    this.#waiting.push({ source, startS, endS: this.#endS });
     this.#reports ??= setInterval(() => this.#report(), REPORT_MS);
   }
 
   /** Silence. Returns what was played, { itemId, playedMs, droppedMs }, or null when there was nothing to play. */
   stop() {
     if (this.#itemId === null) return null;
-    const endS = this.#context.currentTime + FADE_S;
     const playedS = this.#playedS();
-    const dropped = this.#waiting.reduce((sumS, piece) => sumS + piece.endS - piece.startS, this.#doneS) - playedS;
-    const stopped = { itemId: this.#itemId, playedMs: toMs(playedS), droppedMs: toMs(dropped) };
-    for (const { source } of this.#waiting) source.stop(endS);
-    this.#volume.gain.setValueAtTime(1, this.#context.currentTime).linearRampToValueAtTime(0, endS);
-    this.#volume = this.#newVolume();
+    const droppedS = this.#waiting.reduce((sumS, piece) => sumS + piece.endS - piece.startS, this.#doneS) - playedS;
+    const stopped = { itemId: this.#itemId, playedMs: toMs(playedS), droppedMs: toMs(droppedS) };
+    this.#fade();
     this.#onProgress({ ...stopped, level: 0 });
     this.#begin(null);
     return stopped;
+  }
+
+  /** Root mean square of what was played last. */
+  level() {
+    const samples = new Float32Array(this.#meter.fftSize);
+    this.#meter.getFloatTimeDomainData(samples);
+    return loudness(samples);
   }
 
   #begin(itemId) {
     this.#itemId = itemId;
     this.#waiting = [];
     this.#doneS = 0;
+  }
+
+  #fade() {
+    const nowS = this.#context.currentTime;
+    for (const { source } of this.#waiting) source.stop(nowS + FADE_S);
+    this.#volume.gain.setValueAtTime(1, nowS).linearRampToValueAtTime(0, nowS + FADE_S);
+    this.#volume = this.#newVolume();
+    this.#endS = 0;
   }
 
   #playedS() {
@@ -76,17 +90,11 @@ export class Speaker {
   #report() {
     if (this.#itemId !== null) {
       const playedMs = toMs(this.#playedS());
-      this.#onProgress({ itemId: this.#itemId, playedMs, level: this.#waiting.length ? this.#level() : 0 });
+      this.#onProgress({ itemId: this.#itemId, playedMs, level: this.#waiting.length ? this.level() : 0 });
     }
     if (this.#waiting.length) return;
     clearInterval(this.#reports);
     this.#reports = null;
-  }
-
-  #level() {
-    const samples = new Float32Array(this.#meter.fftSize);
-    this.#meter.getFloatTimeDomainData(samples);
-    return loudness(samples);
   }
 
   #newVolume() {

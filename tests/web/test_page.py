@@ -74,7 +74,7 @@ def until_loud(page: Page, level: float) -> None:
     """The ring around the button is as wide as what is played is loud."""
     page.wait_for_function(
         "(ring) => document.querySelector('.controls').style.getPropertyValue('--level') === ring",
-        arg=f"{4 * level:.2f}",
+        arg=f"{1.6 * level**0.5:.2f}",
     )
 
 
@@ -226,6 +226,33 @@ def test_a_server_that_is_gone_is_named_and_found_again(
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".divider")).to_have_text("A new conversation")
     until_played(page, 500, line=1)
+
+
+def test_the_speaker_falls_silent_at_once_and_says_how_much_it_played(browser: Open) -> None:
+    """Of twenty seconds; it takes some 50 ms, of which the meter's window is 43."""
+    page = browser("--autoplay-policy=no-user-gesture-required")
+    heard = page.evaluate(
+        """async () => {
+          const { Speaker } = await import("/speaker.js");
+          const until = async (condition) => {
+            while (!condition()) await new Promise(requestAnimationFrame);
+          };
+          const speaker = new Speaker(() => {});
+          await speaker.wake();
+          speaker.play("first", new Float32Array(10 * 24000).fill(0.5));
+          speaker.play("first", new Float32Array(10 * 24000).fill(0.5));
+          await until(() => speaker.level() > 0.4);
+          const stopped = speaker.stop();
+          const start = performance.now();
+          await until(() => speaker.level() === 0);
+          return { stopped, silentAfterMs: performance.now() - start, again: speaker.stop() };
+        }"""
+    )
+    assert heard["silentAfterMs"] < 5_000
+    assert heard["stopped"]["itemId"] == "first"
+    assert 0 < heard["stopped"]["playedMs"] < 10_000
+    assert heard["stopped"]["playedMs"] + heard["stopped"]["droppedMs"] == pytest.approx(20_000, abs=2)
+    assert heard["again"] is None
 
 
 def test_the_resampler_keeps_voices_and_nothing_that_would_fold_into_them(browser: Open) -> None:
