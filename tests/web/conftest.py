@@ -34,7 +34,7 @@ FLAGS = (
 MICROPHONE = "--use-fake-device-for-media-stream"
 ALLOWED = "--use-fake-ui-for-media-stream"
 
-WAIT_MS = 15_000
+WAIT_MS = 30_000
 """For anything that the page should do by itself."""
 
 HEARD = "what is the time"
