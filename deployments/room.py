@@ -54,7 +54,7 @@ def require_cluster(config: Config) -> None:
     """
     if not (ray.is_initialized() and ray.get_runtime_context().worker.mode == ray.WORKER_MODE):
         return
-    _require_environment()
+    require_environment()
     if not config.cluster.grows:
         require_room(asked(config, _overrides(config)))
 
@@ -147,7 +147,7 @@ def _overrides(config: Config) -> list[Mapping[str, Any]]:
     ]
 
 
-def _require_environment() -> None:
+def require_environment() -> None:
     """Raises NoRoom where Ray runs without serve.env: sockets would go through Serve's own proxy."""
     ours = serve_environment()
     data_path = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_USE_GRPC_BY_DEFAULT")

@@ -8,7 +8,7 @@ import pytest
 
 from deployments.config import Config, load_config
 from deployments.local_ray import ROOT
-from deployments.room import Ask, asked, missing
+from deployments.room import Ask, NoRoom, asked, missing, require_environment
 
 HEAD = {"CPU": 4.0, "node:__internal_head__": 1.0}
 GPU_NODE = {"CPU": 8.0, "GPU": 2.0, "accelerator_type:A10G": 1.0}
@@ -81,3 +81,10 @@ def test_actor_options_replace_the_configurations_shares_as_a_whole() -> None:
     assert ask.each == {"CPU": 1, "GPU": 0.5, "memory": 1e9, "nvme": 1, "accelerator_type:A10G": 0.001}
     assert not list(missing({"tts": ask}, [{**GPU_NODE, "nvme": 1.0, "memory": 2e9}]))
     assert list(missing({"tts": ask}, [{**HEAD, "GPU": 2.0, "nvme": 1.0, "memory": 2e9}]))
+
+
+def test_a_ray_that_was_started_without_serve_env_is_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_environment()  # the tests have it
+    monkeypatch.delenv("RAY_SERVE_ENABLE_HA_PROXY")
+    with pytest.raises(NoRoom, match=r"without RAY_SERVE_ENABLE_HA_PROXY=1; .*\. deployments/serve\.env"):
+        require_environment()
