@@ -6,94 +6,27 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 import wave
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import pytest
 import websockets
-import yaml
 
 from conversation.audio import join, silence, to_pcm16
 from conversation.scripted import tone
-from deployments.local_ray import ROOT, free_ports, processes_of
+from deployments.local_ray import ROOT, free_ports
+from tests.serve.server import CONFIG, GONE_WITHIN_S, UP_WITHIN_S, Server, configuration, launched
 
-UP_WITHIN_S = 120.0
-"""Alone on two cores it takes 15 s."""
-GONE_WITHIN_S = 30.0
-"""It takes 3 s."""
 ANSWERED_WITHIN_S = 30.0
 """The answer is a second of speech, sent as it is played."""
 MAX_SESSIONS = 2
 WIRE_HZ = 24_000
-
-CONFIG = ROOT / "configs" / "scripted.yaml"
-
-
-@dataclass
-class Server:
-    port: int
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/v1/realtime?model=scripted"
-
-    @property
-    def told(self) -> str:
-        return self.output.read_text()
-
-    @property
-    def home(self) -> Path:
-        found = re.search(r"Logs of the stages: (\S+)/session_latest/", self.told)
-        assert found, self.told
-        return Path(found[1])
-
-    def up(self) -> None:
-        deadline_s = time.monotonic() + UP_WITHIN_S
-        while f"Antiphon listens on ws://127.0.0.1:{self.port}/v1/realtime" not in self.told:
-            assert self.process.poll() is None, self.told
-            assert time.monotonic() < deadline_s, self.told
-            time.sleep(0.1)
-
-    def health(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=10) as answer:
-            health: dict[str, Any] = json.load(answer)
-            return health
-
-    def left(self) -> list[int]:
-        """Its processes that are still there when it should be gone, and time enough has passed."""
-        deadline_s = time.monotonic() + GONE_WITHIN_S
-        while (left := processes_of(self.home)) and time.monotonic() < deadline_s:
-            time.sleep(0.1)
-        return left
-
-
-def launched(config: Path, port: int, output: Path) -> Server:
-    with output.open("wb") as told:
-        return Server(port, _launch(config, port, told), output)
-
-
-def _launch(config: Path, port: int, told: IO[bytes]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "deployments.launch", "--config", str(config), "--port", str(port)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=told, stderr=subprocess.STDOUT, start_new_session=True)
-
-
-def configuration(path: Path, **sections: Any) -> Path:
-    path.write_text(yaml.safe_dump({**yaml.safe_load(CONFIG.read_text()), **sections}))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -239,30 +172,8 @@ async def test_a_client_that_is_cut_off_leaves_no_session(server: Server) -> Non
     await idle(server)
 
 
-def test_no_port_of_a_server_is_open_to_the_network_but_haproxys_own(server: Server) -> None:
-    """HAProxy's metrics and statistics cannot be bound elsewhere; Serve's calls between replicas must be."""
-    replicas = set()
-    for pid in processes_of(server.home):
-        if b"ServeReplica" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            replicas |= listening_beyond_loopback(pid)
-    assert not replicas
-
-
-def listening_beyond_loopback(pid: int) -> set[str]:
-    sockets = set()
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            sockets.add(os.readlink(link))
-        except OSError:
-            continue
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            listening, address = fields[3] == "0A", fields[1].split(":")[0]
-            if listening and f"socket:[{fields[9]}]" in sockets and not address.endswith("0100007F"):
-                found.add(fields[1])
-    return found
+def test_no_port_of_a_server_is_open_to_the_network(server: Server) -> None:
+    assert server.open_to_the_network() == set()
 
 
 async def test_ctrl_c_ends_one_server_its_clients_are_told_and_the_other_goes_on(
