@@ -30,7 +30,8 @@ ANSWER_S = 10.0
 
 REMEDY = (
     "Ask for less under `deployments:` (or in the configuration), or give the cluster more nodes. If nodes "
-    "join it on demand, say `cluster: {grows: true}` in `args:`. To try Antiphon on a laptop: `make run`."
+    "join it on demand, say `cluster: {grows: true}` in `args:`. To try Antiphon on a laptop: `make run`, with "
+    "the models of configs/laptop.yaml."
 )
 
 
@@ -64,7 +65,7 @@ def require_room(asks: Mapping[str, Ask]) -> None:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     lacking = list(missing(asks, nodes))
     if lacking:
-        raise NoRoom("\n".join(["this cluster cannot run it, however long it waits:", *lacking, REMEDY]))
+        raise NoRoom("\n".join(["this cluster can never run it:", *lacking, REMEDY]))
 
 
 def asked(config: Config, overrides: Iterable[Mapping[str, Any]] = ()) -> dict[str, Ask]:

@@ -10,6 +10,7 @@ JSON:
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import subprocess
@@ -29,9 +30,12 @@ from deployments.local_ray import (
 
 NODE: dict[str, Any] = {"num_cpus": 8, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
 SUBMITTED_WITHIN_S = 60
+OVER_WITHIN_S = 300
+"""All of it. Nobody waits longer for an answer."""
 
 
 def main() -> None:
+    faulthandler.dump_traceback_later(OVER_WITHIN_S, exit=True)
     home = new_home()
     with tidied_up_after(home):
         os.environ.update(serve_environment() | closed_environment() | own_environment(home))
