@@ -30,8 +30,8 @@ ANSWER_S = 10.0
 
 REMEDY = (
     "Ask for less under `deployments:` (or in the configuration), or give the cluster more nodes. If nodes "
-    "join it on demand, say `cluster: {grows: true}` in `args:`. To try Antiphon on a laptop: `make run`, with "
-    "the models of configs/laptop.yaml."
+    "join it on demand, say `cluster: {grows: true}` in `args:`. To try Antiphon on a laptop: `make run`, "
+    "with the models of configs/laptop.yaml."
 )
 
 
@@ -143,9 +143,16 @@ def _overrides(config: Config) -> list[Mapping[str, Any]]:
     return [
         override
         for file in files.values()
-        if file.import_path in ("graph:build", "graph.build") and Config.model_validate(file.args) == config
+        if file.import_path in ("graph:build", "graph.build") and _makes(file.args, config)
         for override in file.model_dump(exclude_unset=True).get("deployments", [])
     ]
+
+
+def _makes(args: Mapping[str, Any], config: Config) -> bool:
+    try:
+        return Config.model_validate(args) == config
+    except ConfigError:
+        return False  # another application's, whose own builder says so
 
 
 def require_environment() -> None:
