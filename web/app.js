@@ -62,7 +62,7 @@ async function attempt(action) {
     await action();
   } catch (error) {
     if (!microphone) stopListening();
-    if (error instanceof NotOpened) tell(await whyNotOpened(), "Try again", () => attempt(action));
+    if (error instanceof NotOpened) tell(error.message || (await whyNotOpened()), "Try again", () => attempt(action));
     else tell(error instanceof NoMicrophone ? error.message : `This page failed: ${error.message}`);
   } finally {
     attempting = false;

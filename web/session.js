@@ -6,8 +6,11 @@ const OPEN_MS = 10_000;
 /** A minute of the microphone: the line is far too slow, or dead. */
 const UNSENT_BYTES = 4_000_000;
 
-/** No session came about. A browser does not tell why; door.js asks. */
+/** No session came about. The message is the reason, or empty: a browser does not tell it; door.js asks. */
 export class NotOpened extends Error {}
+
+const NO_KEY =
+  "This server wants an API key. Open this page with the key behind its address, as in /#key=YOUR-KEY, and reload it.";
 
 export class Session {
   #socket;
@@ -19,14 +22,16 @@ export class Session {
    */
   static open({ onEvent, onClose }) {
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(address(), "realtime");
+      const socket = new WebSocket(address(), protocols());
       const session = new Session(socket);
       const deadline = setTimeout(() => socket.close(), OPEN_MS);
       socket.onclose = () => {
         clearTimeout(deadline);
         reject(new NotOpened());
       };
-      socket.onmessage = () => {
+      socket.onmessage = ({ data }) => {
+        const { type, error } = JSON.parse(data);
+        if (type === "error") return reject(new NotOpened(error.code === "invalid_api_key" ? NO_KEY : error.message));
         clearTimeout(deadline);
         socket.onmessage = ({ data }) => onEvent(JSON.parse(data));
         socket.onclose = ({ code }) => onClose(code);
@@ -81,4 +86,10 @@ function address() {
   const url = new URL("v1/realtime?model=antiphon", document.baseURI);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url;
+}
+
+/** What comes after # in the page's address never leaves the browser by itself. */
+function protocols() {
+  const key = location.hash.match(/^#key=(.+)$/)?.[1];
+  return key ? ["realtime", `openai-insecure-api-key.${key}`] : ["realtime"];
 }

@@ -18,6 +18,9 @@ from tests.web.server import Server
 CHROMIUM = "/usr/bin/chromium"
 """Of Debian's package."""
 
+ELSEWHERE = "antiphon.test"
+"""A name that for the browser is not this machine's, and reaches it all the same."""
+
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -27,8 +30,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # A name that for the browser is not this machine's, and reaches it all the same.
-    "--host-resolver-rules=MAP antiphon.test 127.0.0.1",
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
 )
 
 MICROPHONE = "--use-fake-device-for-media-stream"
@@ -56,9 +58,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     config["asr"]["options"]["script"] = [HEARD]
     config["llm"]["options"]["script"] = [ANSWER]
     config["ingress"]["max_sessions"] = MAX_SESSIONS
+    port = free_ports(1)[0]
+    config["ingress"]["origins"] = [f"http://{ELSEWHERE}:{port}"]
     path = place / "config.yaml"
     path.write_text(yaml.safe_dump(config))
-    server = Server(path, free_ports(1)[0], place / "told.txt")
+    server = Server(path, port, place / "told.txt")
     server.start()
     try:
         yield server

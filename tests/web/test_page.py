@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, WebSocket, WebSocketRoute, expect
 from websockets.sync.client import connect
 
-from tests.web.conftest import ALLOWED, ANSWER, HEARD, MAX_SESSIONS, MICROPHONE, WAIT_MS, Open
+from tests.web.conftest import ALLOWED, ANSWER, ELSEWHERE, HEARD, MAX_SESSIONS, MICROPHONE, WAIT_MS, Open
 from tests.web.server import Server
 
 LEVEL = 0.2
@@ -162,7 +162,7 @@ def test_who_writes_while_the_agent_speaks_interrupts_it(browser: Open) -> None:
     [
         ([MICROPHONE, f"{ALLOWED}=deny"], "127.0.0.1", "The microphone was refused."),
         ([], "127.0.0.1", "No microphone was found."),
-        ([MICROPHONE, ALLOWED], "antiphon.test", "open http://localhost:"),
+        ([MICROPHONE, ALLOWED], ELSEWHERE, "open http://localhost:"),
     ],
     ids=["refused", "missing", "no-secure-page"],
 )
@@ -209,6 +209,19 @@ def with_a_mistake(page: WebSocketRoute) -> None:
     """An event that the server does not know comes before the page's own."""
     server = page.connect_to_server()
     server.send(json.dumps({"type": "no.such.event"}))
+
+
+def test_a_server_that_wants_a_key_is_named(browser: Open) -> None:
+    page = browser()
+    page.route_web_socket(re.compile("/v1/realtime"), turn_away)
+    page.reload()
+    write(page, "What is the time?")
+    expect(notice(page)).to_contain_text("This server wants an API key.")
+
+
+def turn_away(page: WebSocketRoute) -> None:
+    page.send(json.dumps({"type": "error", "error": {"code": "invalid_api_key", "message": ""}}))
+    page.close(code=3000)
 
 
 def test_a_server_that_is_gone_is_named_and_found_again(
