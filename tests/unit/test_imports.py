@@ -55,7 +55,11 @@ def test_the_wire_knows_the_conversation_alone(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in files("deployments/*/*.py") if path.name not in HOSTS and path.parent.name != "ingress"],
+    [
+        path
+        for path in files("deployments/*/*.py")
+        if path.name not in HOSTS and path.parent.name != "ingress"
+    ],
     ids=relative,
 )
 def test_a_model_knows_the_contracts_and_not_who_hosts_it(path: Path) -> None:
