@@ -4,7 +4,8 @@
 
 Each recording is cut into turns by the VAD and the endpointing of the same configuration, and each turn goes
 through the adapter that a session uses, so that the recogniser gets what it would get from the server.
-Speech of people only. bench/reports/wer.json gets every reference and what was written for it.
+What people said and what a machine said are counted apart. bench/reports/wer.json gets every reference and
+what was written for it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import jiwer
 
 from bench.endpoints import heard_turns
 from bench.report import circumstances, write
-from bench.speech import Recording, at_rate, recordings
+from bench.speech import Origin, Recording, at_rate, recordings, synthetic_sentences
 from conversation.audio import HEARING_HZ, Audio, join, silence
 from conversation.segments import Segments
 from conversation.settings import TurnDetection
@@ -30,6 +31,8 @@ from deployments.loading import load
 
 ROOM_S = 0.5
 """Silence before and after a recording, since most of them begin and end within a word's reach."""
+
+ORIGINS: tuple[Origin, ...] = ("human", "synthetic")
 
 SPELLED_OUT = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
 """References write as people speak."""
@@ -47,7 +50,7 @@ class Written:
     group: str
     name: str
     source: str
-    kind: str
+    origin: Origin
     reference: str
     written: str
     turns: int
@@ -60,22 +63,24 @@ def main() -> None:
     parser.add_argument("--config", default=os.environ.get("CONFIG", "configs/laptop.yaml"))
     arguments = parser.parse_args()
     config, about = load_config(arguments.config), circumstances()
-    results = asyncio.run(write_down(config, [r for r in recordings() if r.text]))
+    takes = [*recordings(), *synthetic_sentences()]
+    results = asyncio.run(write_down(config, [r for r in takes if r.text]))
     rates = {
-        kind: {group: word_error_rate(within) for group, within in _grouped(results, kind).items()}
-        for kind in sorted({result.kind for result in results})
+        origin: {group: word_error_rate(within) for group, within in _grouped(results, origin).items()}
+        for origin in ORIGINS
     }
     asr = {"file": arguments.config, "asr": config.asr.model_dump(mode="json")}
     path = write(
         "wer", {**about, "configuration": asr, "rates": rates, "recordings": [asdict(r) for r in results]}
     )
     print(
-        f"{'kind':8}{'set':10}{'words':>7}{'wrong':>7}{'missing':>9}{'added':>7}{'WER':>8}{'x real time':>13}"
+        f"{'origin':11}{'set':10}{'words':>7}{'wrong':>7}{'missing':>9}{'added':>7}"
+        f"{'WER':>8}{'x real time':>13}"
     )
-    for kind, groups in rates.items():
+    for origin, groups in rates.items():
         for group, rate in groups.items():
             print(
-                f"{kind:8}{group:10}{rate['words']:7}{rate['wrong']:7}{rate['missing']:9}{rate['added']:7}"
+                f"{origin:11}{group:10}{rate['words']:7}{rate['wrong']:7}{rate['missing']:9}{rate['added']:7}"
                 f"{rate['wer']:8.1%}{rate['times_real_time']:13.2f}"
             )
     print(path)
@@ -102,7 +107,7 @@ async def _written(take: Recording, vad: Vad, asr: Asr, config: Config) -> Writt
         take.group,
         take.name,
         take.source,
-        take.kind,
+        take.origin,
         plain(take.text or ""),
         plain(" ".join(texts)),
         len(turns),
@@ -137,11 +142,11 @@ def word_error_rate(results: list[Written]) -> dict[str, Any]:
     }
 
 
-def _grouped(results: list[Written], kind: str) -> dict[str, list[Written]]:
-    """The sets of one kind, and all of that kind; kinds are never put together."""
-    of_kind = [result for result in results if result.kind == kind]
-    groups = {result.group: [r for r in of_kind if r.group == result.group] for result in of_kind}
-    return {**groups, "all": of_kind}
+def _grouped(results: list[Written], origin: Origin) -> dict[str, list[Written]]:
+    """The sets of one origin, and all of them together; origins never are."""
+    of_origin = [result for result in results if result.origin == origin]
+    groups = {result.group: [r for r in of_origin if r.group == result.group] for result in of_origin}
+    return {**groups, "all": of_origin}
 
 
 if __name__ == "__main__":

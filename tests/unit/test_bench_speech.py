@@ -63,7 +63,7 @@ def test_a_recording_shorter_than_a_block_has_no_speech() -> None:
 def test_an_utterance_carries_its_marks_and_fades_in_and_out() -> None:
     audio = recording((0.5, ROOM), (1.5, SPEECH), (0.5, ROOM), (0.5, SPEECH), (0.5, ROOM))
     [utterance] = utterances(
-        [Recording("set", "name", "made here", audio, kind="noise")], HZ
+        [Recording("set", "name", "made here", audio, origin="synthetic")], HZ
     )  # one is too short
     assert utterance.name == "name/0"
     assert (utterance.onset_s, utterance.end_s) == (0.2, 1.7)

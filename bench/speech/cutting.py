@@ -1,22 +1,20 @@
-"""Human speech to measure with: recordings, and the utterances that they are cut into.
+"""The utterances that a recording is cut into, with marks where the speech begins and ends.
 
-All of it was spoken by people, and every piece names its source. Cutting goes by loudness alone, so that the
-marks owe nothing to the models that are measured with them. This module knows no server and no model.
+Cutting goes by loudness alone, so that the marks owe nothing to the models that are measured with them. This
+module knows no server and no model.
 """
 
 from __future__ import annotations
 
-import wave
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
-from conversation.audio import Audio, Samples, from_pcm16
-from deployments import weights
+from bench.speech.clips import Origin
+from bench.speech.sound import at_rate
+from conversation.audio import Audio
 
 BLOCK_MS = 10
 """Speech is marked in steps of this length."""
@@ -40,27 +38,12 @@ LEAD_S, TAIL_S = 0.2, 0.3
 """How much of the recording's own room is kept around an utterance, where there is as much."""
 FADE_S = 0.01
 
-POCKETSPHINX = Path("/usr/share/pocketsphinx/test/data")
-"""Where Debian's package pocketsphinx-testdata puts its recordings."""
-
-TWO_CITIES = """
-    It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of
-    foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the season of
-    Light, it was the season of Darkness, it was the spring of hope, it was the winter of despair,
-    we had everything before us, we had nothing before us, we were all going direct to Heaven, we
-    were all going direct the other way, in short, the period was so far like the present period,
-    that some of its noisiest authorities insisted on its being received, for good or for evil, in
-    the superlative degree of comparison only.
-"""
-"""Charles Dickens, 1859."""
-
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One take of a person speaking.
+    """One take.
 
     Attributes:
-        kind: what made the sound; never averaged with another kind.
         text: the words, where they are known.
     """
 
@@ -69,7 +52,7 @@ class Recording:
     source: str
     audio: Audio
     text: str | None = None
-    kind: str = "human"
+    origin: Origin = "human"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,59 +96,6 @@ class Utterance:
     @property
     def end_s(self) -> float:
         return self.end / self.audio.rate_hz
-
-
-# --- recordings
-
-
-def recordings() -> list[Recording]:
-    """Everything there is. Raises ConfigError when the index cannot be reached."""
-    return [*_readings(), *_librivox(), *_cards()]
-
-
-def _readings() -> Iterator[Recording]:
-    directory = weights.fetch("moonshine-speech")
-    source = "catalogue entry moonshine-speech"
-    yield Recording("readings", "two_cities", source, read_wav(directory / "two_cities.wav"), TWO_CITIES)
-    yield Recording("readings", "beckett", source, read_wav(directory / "beckett.wav"))
-
-
-def _librivox() -> Iterator[Recording]:
-    return _transcribed("librivox", POCKETSPHINX / "librivox", "transcription")
-
-
-def _cards() -> Iterator[Recording]:
-    return _transcribed("cards", POCKETSPHINX / "cards", "cards.transcription")
-
-
-def _transcribed(group: str, directory: Path, transcripts: str) -> Iterator[Recording]:
-    """Recordings whose words stand in one file, a line each: ``<s> words </s> (name)``. None when the package
-    is not installed."""
-    if not (directory / transcripts).exists():
-        return
-    for line in (directory / transcripts).read_text().splitlines():
-        words, _, name = line.removesuffix(")").rpartition("(")
-        text = words.replace("<s>", "").replace("</s>", "").strip()
-        short = name.rpartition("_")[2]
-        audio = read_wav(directory / f"{name}.wav")
-        yield Recording(group, f"{group}-{short}", "Debian pocketsphinx-testdata", audio, text)
-
-
-def read_wav(path: Path) -> Audio:
-    """A mono recording of 16 bits, at its own rate. Raises ValueError for another one."""
-    with wave.open(str(path)) as file:
-        if (file.getnchannels(), file.getsampwidth()) != (1, 2):
-            raise ValueError(f"{path}: expected mono with 16 bits")
-        return from_pcm16(file.readframes(file.getnframes()), file.getframerate())
-
-
-def at_rate(audio: Audio, rate_hz: int) -> Audio:
-    if audio.rate_hz == rate_hz:
-        return audio
-    return Audio(soxr.resample(audio.samples, audio.rate_hz, rate_hz).astype(np.float32), rate_hz)
-
-
-# --- cutting
 
 
 def utterances(of: Iterable[Recording], rate_hz: int) -> list[Utterance]:
@@ -227,9 +157,3 @@ def _cut_out(audio: Audio, span: Span) -> tuple[Audio, int, int]:
     samples[:fade] *= ramp
     samples[len(samples) - fade :] *= ramp[::-1]
     return Audio(samples, audio.rate_hz), span.onset - span.start, span.end - span.start
-
-
-def room_noise(samples: int, level_db: float, seed: int = 1) -> Samples:
-    """What a microphone gives while nobody speaks: white noise, the same every time."""
-    noise = np.random.default_rng(seed).standard_normal(samples) * 10 ** (level_db / 20)
-    return noise.astype(np.float32)
