@@ -212,7 +212,9 @@ class Listening:
         """Recognises an utterance as it grows, and tells the client if it wants to know."""
         every_s = self._session.tuning.partial_every_ms / 1000
         while True:
-            await utterance.grown(every_s or _SETTLE_EVERY_S)
+            # Where no more may come before room is made, it is not waited for.
+            if utterance.unheard_s <= self._session.tuning.backlog_s:
+                await utterance.grown(every_s or _SETTLE_EVERY_S)
             try:
                 delta = await utterance.listen()
             except StageError as error:

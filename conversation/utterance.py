@@ -15,6 +15,9 @@ from conversation.errors import ImpossibleMove, StageError, StageLate
 from conversation.stages import Asr, Transcript
 from conversation.words import words
 
+STEP_S = 60.0
+"""The longest that the recogniser is given at a time: what travels between processes has a bound."""
+
 
 class Utterance:
     """One segment of speech.
@@ -67,8 +70,8 @@ class Utterance:
         Returns the words to tell the client now: those that this partial transcript and the one before agree
         on, and that were not told yet. Raises StageError. Cancelled, it has not happened.
         """
-        new = self._unheard[:]
-        transcript, memory = await self._step(join(new, HEARING_HZ), final=False)
+        new = _oldest(self._unheard)
+        transcript, memory = await self._step(join(new, HEARING_HZ), self._memory, final=False)
         self._memory = memory
         del self._unheard[: len(new)]
         agreed = _agreed(self.so_far, transcript.text)
@@ -105,18 +108,32 @@ class Utterance:
 
     async def _finalise(self) -> Transcript | StageError:
         """An error is an outcome like another: whoever asks for the transcript is told, nobody else."""
+        rest, memory = self._unheard[:], self._memory
         try:
-            transcript, _ = await self._step(join(self._unheard, HEARING_HZ), final=True)
+            while len(new := _oldest(rest)) < len(rest):
+                _, memory = await self._step(join(new, HEARING_HZ), memory, final=False)
+                del rest[: len(new)]
+            transcript, _ = await self._step(join(rest, HEARING_HZ), memory, final=True)
         except StageError as error:
             return error
         return transcript
 
-    async def _step(self, audio: Audio, *, final: bool) -> tuple[Transcript, Any]:
+    async def _step(self, audio: Audio, memory: Any, *, final: bool) -> tuple[Transcript, Any]:
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._asr.step(audio, self._memory, final=final)
+                return await self._asr.step(audio, memory, final=final)
         except TimeoutError:
             raise StageLate("asr", f"no transcript within {self._deadline_s:g} s") from None
+
+
+def _oldest(audios: list[Audio]) -> list[Audio]:
+    """As many from the beginning as are STEP_S together, but at least one."""
+    total_s = 0.0
+    for count, audio in enumerate(audios):
+        total_s += audio.duration_s
+        if count and total_s > STEP_S:
+            return audios[:count]
+    return audios[:]
 
 
 def _agreed(one: str, other: str) -> str:

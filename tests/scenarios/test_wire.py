@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from conversation.audio import to_pcm16
+from conversation.audio import Audio, to_pcm16
 from conversation.conversation import Conversation
 from conversation.errors import ImpossibleMove
 from conversation.scripted import Line, Lines, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad, tone
 from conversation.settings import Deadlines, Settings, Tuning
 from conversation.stages import Stages
+from conversation.utterance import STEP_S
 from realtime.limits import Limits
+from realtime.parse import MAX_APPEND_BYTES
 from realtime.session import Hangup, converse
 from tests import virtual_time
 from tests.stock_events import stock_event
@@ -115,7 +117,7 @@ Scene = Callable[[Wire], Awaitable[None]]
 def play(
     scene: Scene,
     *,
-    asr: Lines = (),
+    asr: Lines | ScriptedAsr = (),
     llm: Lines = (),
     settings: Settings | None = None,
     extensions: bool = False,
@@ -126,7 +128,7 @@ def play(
     """Runs the scene against a session, hangs up after it, and sees to it that no task is left."""
     stages = Stages(
         ScriptedVad(),
-        ScriptedAsr(script=asr, repeat=repeat),
+        asr if isinstance(asr, ScriptedAsr) else ScriptedAsr(script=asr, repeat=repeat),
         ScriptedLlm(script=llm, repeat=repeat),
         ScriptedTts(),
     )
@@ -542,6 +544,30 @@ def test_a_client_that_stays_too_fast_for_long_is_closed() -> None:
 
     wire = virtual_time.run(whole())
     assert wire.closed == (1008, "Audio came faster than it can be listened to, for too long.")
+
+
+def test_the_longest_append_is_understood_by_a_slow_recogniser_piece_by_piece() -> None:
+    given_s: list[float] = []
+
+    class Slow(ScriptedAsr):
+        async def step(self, audio: Audio, memory: Any, *, final: bool) -> Any:
+            given_s.append(audio.duration_s)
+            await asyncio.sleep(1.0)
+            return await super().step(audio, memory, final=final)
+
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session=PUSH_TO_TALK)
+        wire.say("input_audio_buffer.append", audio=base64.b64encode(bytes(MAX_APPEND_BYTES)).decode())
+        wire.append(1.2)
+        wire.say("input_audio_buffer.commit")
+        await wire.until("conversation.item.input_audio_transcription.completed")
+
+    wire = play(scene, asr=Slow(script=["how are you today"]))
+
+    [completed] = wire.of("conversation.item.input_audio_transcription.completed")
+    assert completed["transcript"] == "how are you today"
+    assert completed["usage"]["seconds"] == pytest.approx(MAX_APPEND_BYTES / 48_000 + 1.2, abs=0.01)
+    assert max(given_s) <= STEP_S
 
 
 def test_a_defect_that_an_event_meets_costs_the_event(
