@@ -3,7 +3,7 @@
     python -m bench.wire
 
 Coming in: a frame is parsed and its audio resampled to 16 kHz. Going out: an event of the conversation
-becomes a frame. bench/reports/wire.json gets the numbers.
+becomes a frame. bench/cost.py puts the numbers into its report.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from bench.report import Percentiles, circumstances, percentiles, table, write
+from bench.report import Percentiles, percentiles, table
 from conversation.audio import Audio, to_pcm16
 from conversation.events import OutputAudio, OutputText
 from realtime.client_events import Append
@@ -62,22 +61,21 @@ def hear(incoming: IncomingAudio, text: str) -> None:
         pass
 
 
-def main() -> None:
-    report: dict[str, Any] = {"circumstances": circumstances()}
+def costs() -> dict[str, Percentiles | None]:
+    """Microseconds of each event, by its name."""
     incoming, server = IncomingAudio(), ServerEvents(extensions=False)
-    costs: dict[str, Percentiles | None] = {}
+    found: dict[str, Percentiles | None] = {}
     for length_ms in (20, 40, 100):
         sound = noise(length_ms / 1000)
         text, event = frame(to_pcm16(sound)), OutputAudio("resp_1", "item_1", sound)
-        costs[f"append {length_ms} ms: parsed"] = cost_us(partial(parse, text))
-        costs[f"append {length_ms} ms: parsed and resampled"] = cost_us(partial(hear, incoming, text))
-        costs[f"audio delta {length_ms} ms"] = cost_us(partial(server.of, event))
+        found[f"append {length_ms} ms: parsed"] = cost_us(partial(parse, text))
+        found[f"append {length_ms} ms: parsed and resampled"] = cost_us(partial(hear, incoming, text))
+        found[f"audio delta {length_ms} ms"] = cost_us(partial(server.of, event))
     words = OutputText("resp_1", "item_1", "How are you?", "audio")
-    costs["transcript delta"] = cost_us(partial(server.of, words))
-    costs["append 15 MiB: parsed"] = cost_us(partial(parse, frame(bytes(MAX_APPEND_BYTES))), times=1)
-    write("wire", {**report, "cost_us": costs})
-    print(f"microseconds\n{table(costs)}")
+    found["transcript delta"] = cost_us(partial(server.of, words))
+    found["append 15 MiB: parsed"] = cost_us(partial(parse, frame(bytes(MAX_APPEND_BYTES))), times=1)
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    print(f"microseconds\n{table(costs())}")
