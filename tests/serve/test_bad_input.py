@@ -307,7 +307,7 @@ async def with_small_window(server: Server) -> socket.socket:
 
 async def ask_without_reading(client: ClientConnection) -> None:
     """For a long text, over and over."""
-    content = [{"type": "input_text", "text": "long " * 20_000}]
+    content = [{"type": "input_text", "text": "long " * 5_000}]
     item = {"id": "long", "type": "message", "role": "user", "content": content}
     with contextlib.suppress(websockets.ConnectionClosed):
         await say(client, "conversation.item.create", item=item)
