@@ -22,7 +22,8 @@ class Limits(BaseModel):
     pressing_s: Seconds = 300.0
     """For a client that sends audio faster than it can be listened to, and is ahead by as much as it may be
     (`conversation.backlog_s`) without a break. An hour of audio is taken at 13 times real time and more."""
-    ping_every_s: Seconds = 20.0
-    """As the hosted service does. Some networks forget connections that are silent for a minute."""
+    ping_every_s: Annotated[float, Field(gt=0, le=60)] = 20.0
+    """As the hosted service does. Some networks forget connections that are silent for a minute, and HAProxy
+    those that are silent for two (deployments/serve.env)."""
     pong_within_s: Seconds = 20.0
     """A client that neither answers a ping nor sends anything else for so long is gone."""
