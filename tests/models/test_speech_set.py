@@ -5,7 +5,7 @@ from __future__ import annotations
 import jiwer
 import pytest
 
-from bench.speech import Clip, Kind, Origin, speech_set
+from bench.speech import Clip, Kind, Origin, recordings, speech_set
 from bench.wer import plain
 from deployments import weights
 from deployments.asr.moonshine import Moonshine
@@ -44,3 +44,9 @@ async def test_no_sentence_is_heard_in_coughs_and_noise(moonshine: Moonshine) ->
     clips = [clip for clip in speech_set() if clip.text is None]
     for clip, text in zip(clips, await written(moonshine, clips), strict=True):
         assert len(text.split()) <= 1, clip.name
+
+
+def test_all_recordings_that_are_measured_are_of_people() -> None:
+    takes = recordings()
+    assert {take.group for take in takes} == {"readings", "librivox", "cards"}
+    assert {take.origin for take in takes} == {"human"}

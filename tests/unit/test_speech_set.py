@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bench.speech import Clip, noises, recordings, speech_set, synthetic_sentences
+from bench.speech import Clip, noises, speech_set, synthetic_sentences
 from bench.speech.clips import FOLDER, MANIFEST
 from bench.speech.cutting import levels_db
 from conversation.audio import HEARING_HZ
@@ -64,7 +64,6 @@ def test_no_voice_of_the_set_is_the_agents() -> None:
 
 def test_people_and_machines_are_asked_for_apart() -> None:
     assert {clip.origin for clip in speech_set(origin="human")} == {"human"}
-    assert {take.origin for take in recordings()} == {"human"}
     assert {take.origin for take in synthetic_sentences()} == {"synthetic"}
 
 
