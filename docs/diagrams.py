@@ -1,6 +1,6 @@
 """Draws the diagrams of the documentation from the code.
 
-`python -m docs.diagrams` rewrites the blocks between their markers; `--check` only says which are out of date.
+`python -m docs.diagrams` rewrites the blocks between their markers; `--check` only says which are outdated.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def policy() -> str:
 
 
 def graph() -> str:
-    """The star: what the ingress is bound to, as the laptop's configuration builds it, and what it asks of each."""
+    """The star: what the ingress is bound to in the laptop's configuration, and what it asks of each."""
     ingress = build(load_config(ROOT / "configs/laptop.yaml"))._bound_deployment
     lines = [
         "```mermaid",
