@@ -67,8 +67,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     try:
         yield server
     finally:
-        if server.processes:
-            server.stop()
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,15 @@
-"""A server as `make run` starts it, that can be killed and started again on its port."""
+"""A server that can be killed and started again on its port."""
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 import time
-import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.local_ray import ROOT
+from tests.serve import server
+from tests.serve.server import GONE_WITHIN_S
 
-UP_WITHIN_S = 120.0
-"""Alone on two cores it takes 15 s."""
-GONE_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.1
 
 
@@ -24,7 +18,7 @@ class Server:
     config: Path
     port: int
     output: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    running: server.Server | None = None
 
     @property
     def url(self) -> str:
@@ -35,21 +29,8 @@ class Server:
         return f"ws://127.0.0.1:{self.port}/v1/realtime?model=scripted"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "deployments.launch", "--config", str(self.config)]
-        with self.output.open("wb") as told:
-            process = subprocess.Popen(
-                [*command, "--port", str(self.port)],
-                cwd=ROOT,
-                stdout=told,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self.processes.append(process)
-        deadline_s = time.monotonic() + UP_WITHIN_S
-        while "Ctrl-C stops it" not in self.output.read_text():
-            assert process.poll() is None, self.output.read_text()
-            assert time.monotonic() < deadline_s, self.output.read_text()
-            time.sleep(LOOK_EVERY_S)
+        self.running = server.launched(self.config, self.port, self.output)
+        self.running.up()
 
     def kill(self) -> None:
         """Without a word to anybody."""
@@ -58,18 +39,16 @@ class Server:
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 
-    def _end(self, how: signal.Signals) -> None:
-        process = self.processes.pop()
-        process.send_signal(how)
-        process.wait(GONE_WITHIN_S)
-
     def until_idle(self) -> None:
         """Every session is over."""
+        assert self.running is not None
         deadline_s = time.monotonic() + GONE_WITHIN_S
-        while self._sessions():
+        while self.running.health()["sessions"]:
             assert time.monotonic() < deadline_s, "the client is gone and its session goes on"
             time.sleep(LOOK_EVERY_S)
 
-    def _sessions(self) -> int:
-        with urllib.request.urlopen(f"{self.url}healthz", timeout=10) as answer:
-            return int(json.load(answer)["sessions"])
+    def _end(self, how: signal.Signals) -> None:
+        if self.running is not None:
+            self.running.process.send_signal(how)
+            self.running.process.wait(GONE_WITHIN_S)
+            self.running = None
