@@ -3,7 +3,7 @@
 #   make run      start the server           (PORT=8765 HOST=127.0.0.1 CONFIG=configs/laptop.yaml)
 #   make test     the tests                  (PYTEST="-k silero" to choose)
 #   make test-web those of the page at /, in Debian's Chromium (apt-get install chromium)
-#   make check    what CI runs: lint, types, tests
+#   make check    lint, types, tests: with test-web, what CI runs
 #   make bench    NAME=latency               (writes bench/reports/)
 #   make lock     renew the pinned versions
 

@@ -58,6 +58,13 @@ class Server:
             health: dict[str, Any] = json.load(answer)
             return health
 
+    def replica(self, stage: str) -> int:
+        """The process of the stage's one replica."""
+        title = f"ServeReplica:antiphon:{stage}".encode()
+        pids = processes_of(self.home)
+        [pid] = [pid for pid in pids if title in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return pid
+
     def left(self) -> list[int]:
         """Its processes that are still there when it should be gone, and time enough has passed."""
         deadline_s = time.monotonic() + GONE_WITHIN_S

@@ -107,7 +107,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     try:
         server.up()
         stages = connected_to(server)
-        yield Watched(server, replica(server, "ingress"), stages)
+        yield Watched(server, server.replica("ingress"), stages)
     finally:
         if stages:
             stages.kill()
@@ -117,17 +117,11 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     assert server.left() == []
 
 
-def replica(server: Server, name: str) -> int:
-    title = f"ServeReplica:antiphon:{name}".encode()
-    [pid] = [pid for pid in processes_of(server.home) if title in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return pid
-
-
 def connected_to(server: Server) -> subprocess.Popen[str]:
     """A process that asks the stages, see running.py."""
     arguments = b"\0".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes_of(server.home))
     [gcs] = {argument for argument in arguments.split(b"\0") if argument.startswith(b"--gcs-address=")}
-    given = Path(f"/proc/{replica(server, 'vad')}/environ").read_bytes().split(b"\0")
+    given = Path(f"/proc/{server.replica('vad')}/environ").read_bytes().split(b"\0")
     environment = dict(pair.decode().split("=", 1) for pair in given if b"=" in pair)
     return subprocess.Popen(
         [sys.executable, "-m", "tests.serve.running", gcs.decode().partition("=")[2]],

@@ -6,11 +6,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +68,26 @@ def test_a_server_that_is_up_says_that_every_stage_answers(server: Server) -> No
         "sessions": 0,
         "max_sessions": MAX_SESSIONS,
     }
+
+
+def test_a_stage_that_died_is_named_until_it_is_back(server: Server) -> None:
+    os.kill(server.replica("tts"), signal.SIGKILL)
+
+    seen: list[tuple[int, list[str]]] = [(200, [])]
+    deadline_s = time.monotonic() + UP_WITHIN_S
+    while seen[-1] != (200, []) or len(seen) == 1:
+        assert time.monotonic() < deadline_s, seen
+        if (health := waiting_for(server)) != seen[-1]:
+            seen.append(health)
+
+    assert seen == [(200, []), (503, ["tts"]), (200, [])]
+
+
+def waiting_for(server: Server) -> tuple[int, list[str]]:
+    try:
+        return 200, server.health()["waiting_for"]
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.load(refused)["waiting_for"]
 
 
 async def test_a_client_is_greeted_and_the_subprotocol_is_accepted(server: Server) -> None:
