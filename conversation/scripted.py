@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conversation.audio import HEARING_HZ, Audio
+from conversation.errors import StageFailed
 from conversation.stages import (
     Message,
     ReplyParams,
@@ -128,6 +129,8 @@ class ScriptedVad:
         if self._trouble:
             self._trouble.pop(0)
             await self.script[self.script.take()].end()
+        if len(frames) != len(states):
+            raise StageFailed("vad", f"{len(frames)} frames came with {len(states)} states")
         loudness = np.sqrt(np.mean(frames**2, axis=1))
         counts = [np.zeros(1, np.float32) if state is None else state for state in states]
         return (loudness > LOUD).astype(np.float32), [count + 1 for count in counts]

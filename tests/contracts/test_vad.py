@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from conversation.audio import Audio
 from conversation.errors import StageError
-from conversation.scripted import ScriptedVad
 from conversation.stages import FRAME_SAMPLES, Vad
 from tests.contracts.conftest import called
 
@@ -92,7 +91,5 @@ async def test_stepping_changes_no_state_that_was_given(vad: Vad, two_voices: tu
 
 
 async def test_frames_without_their_states_are_a_failed_stage(vad: Vad) -> None:
-    if isinstance(vad, ScriptedVad):
-        pytest.skip("it checks nothing")
     with pytest.raises(StageError):
         await vad.step(np.zeros((2, FRAME_SAMPLES), np.float32), [None])

@@ -9,7 +9,12 @@ from contextlib import aclosing, suppress
 import pytest
 from ray.serve.handle import DeploymentHandle
 
-from conversation.stages import Message, ReplyParams
+from conversation.audio import HEARING_HZ, join, silence
+from conversation.conversation import Conversation
+from conversation.events import Event, OutputAudio, ResponseDone
+from conversation.scripted import ScriptedAsr, ScriptedVad, tone
+from conversation.settings import Settings, Tuning
+from conversation.stages import Message, ReplyParams, Stages
 from deployments.calls import RemoteLlm, RemoteTts, call, stream
 from deployments.vad.rows import Rows
 from tests import remote
@@ -108,6 +113,44 @@ async def test_a_stream_that_is_closed_between_two_items_stops_in_the_replica(tr
     await anext(parts)
     await parts.aclose()
     await stops_running(handle, replicas=2)
+
+
+async def test_talking_over_the_agent_ends_its_calls_in_every_replica(trouble: str) -> None:
+    """The whole conversation, but for the ears, which are scripted; the model and the voice never end."""
+    llm, tts = remote.handle(trouble, "endless-llm"), remote.handle(trouble, "tireless-tts")
+    ears = ScriptedVad(), ScriptedAsr(script=["go on", "stop"], repeat=True)
+    spoke, ended = asyncio.Event(), asyncio.Event()
+    ends: list[tuple[str, str | None]] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, OutputAudio):
+            spoke.set()
+        if isinstance(event, ResponseDone):
+            ends.append((event.response.status, event.response.reason))
+            ended.set()
+
+    conversation = Conversation(
+        Stages(*ears, RemoteLlm(llm), RemoteTts(tts)),
+        Settings(),
+        Tuning(read_ahead=False, mute_s=60.0),  # nothing else is to be asked, and no turn to end by itself
+        emit,
+        session_id="over",
+    )
+    session = asyncio.create_task(conversation.run())
+    try:
+        async with asyncio.timeout(QUIET_WITHIN_S):
+            await conversation.hear(join([tone(0.6), silence(0.6, HEARING_HZ)], HEARING_HZ))
+            await spoke.wait()
+            assert await tts.running.remote() == 1
+            await conversation.hear(tone(0.3))
+            await ended.wait()
+        await stops_running(llm, replicas=2)
+        await stops_running(tts)
+        assert ends == [("cancelled", "turn_detected")]
+        assert not session.done()
+    finally:
+        session.cancel()
+        await asyncio.wait([session])
 
 
 async def test_a_voice_that_nobody_listens_to_waits_and_stops_when_closed(trouble: str) -> None:
