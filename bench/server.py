@@ -20,6 +20,7 @@ from deployments.local_ray import free_ports
 
 START_S = 240.0
 STOP_S = 60.0
+LOOK_EVERY_S = 0.1
 
 
 class NotStarted(Exception):
@@ -52,14 +53,18 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes] | None = None) -
     while time.monotonic() < deadline_s:
         if process is not None and process.poll() is not None:
             raise NotStarted(f"the server ended with status {process.returncode}")
-        try:
-            with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
-                if json.load(answer)["ready"]:
-                    return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            pass
-        time.sleep(0.5)
+        if is_ready(url):
+            return
+        time.sleep(LOOK_EVERY_S)
     raise NotStarted(f"{url}/healthz did not say that it is ready within {START_S:.0f} s")
+
+
+def is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
+            return bool(json.load(answer)["ready"])
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

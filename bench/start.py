@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +15,8 @@ from typing import IO
 
 from bench.processes import family, parents
 from bench.report import ROOT
-from bench.server import NotStarted
+from bench.server import LOOK_EVERY_S, START_S, STOP_S, NotStarted, is_ready
 from deployments.local_ray import free_ports, processes_of
-
-START_S = 240.0
-STOP_S = 60.0
-LOOK_EVERY_S = 0.1
 
 PARTS = ("models are there", "Ray is up", "stages are ready", "/healthz says so")
 """When each is reached, in their order."""
@@ -102,18 +95,10 @@ def _until_ready(url: str, process: subprocess.Popen[str], started_s: float, lin
     while (after_s := time.monotonic() - started_s) < START_S:
         if process.poll() is not None:
             raise NotStarted("\n".join([f"`make run` ended: {process.returncode}", *(n.text for n in lines)]))
-        if _is_ready(url):
+        if is_ready(url):
             return time.monotonic() - started_s
         time.sleep(LOOK_EVERY_S)
     raise NotStarted("\n".join([f"not ready after {after_s:.0f} s", *(line.text for line in lines)]))
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
-            return bool(json.load(answer)["ready"])
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return False
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
