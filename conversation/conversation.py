@@ -18,8 +18,7 @@ from conversation.events import Event, InputCleared, ItemAdded, ItemDeleted, Ite
 from conversation.floor import FloorEvent
 from conversation.items import Item
 from conversation.listening import Listening
-from conversation.policy import Action, Condition, Request, decide
-from conversation.reply import Reply
+from conversation.policy import Action, Condition, Happening, Request, Words, decide
 from conversation.session import Session
 from conversation.settings import ResponseRequest, Settings, Tuning
 from conversation.stages import Message, Stages
@@ -140,8 +139,6 @@ class Conversation:
     def _on_floor(self, move: FloorMove, utterance: Utterance | None) -> None:
         """Carries out what the policy says of a move on the floor, at which `utterance` was open."""
         try:
-            if move.event is FloorEvent.ONSET and "interrupt_response" in self._conditions():
-                self._answering.fade()
             self._act(self._decide(move.event), move, utterance)
         except ImpossibleMove as error:
             _log.exception("session %s: a defect; this turn is given up", self._session.id)
@@ -149,8 +146,7 @@ class Conversation:
 
     def _on_words(self, text: str) -> None:
         """The user has said so much and goes on; meanwhile the language model may read it."""
-        wanted = self._session.tuning.read_ahead and "create_response" in self._conditions()
-        if wanted and self._answering.reply is Reply.IDLE:
+        if self._decide(Words.GROW) is Action.READ_AHEAD:
             self._answering.read_ahead(Asked(lambda instructions: self._messages(instructions, text)))
 
     def _act(self, action: Action, move: FloorMove, utterance: Utterance | None) -> None:
@@ -165,6 +161,8 @@ class Conversation:
                 self._answering.begin(self._words(utterance, move))
             case Action.INTERRUPT:
                 self._answering.interrupt("turn_detected")
+            case Action.FADE:
+                self._answering.fade()
             case Action.OWE:
                 self._answering.owe(self._words(utterance, move))
 
@@ -173,17 +171,17 @@ class Conversation:
             self._answering.withdraw()
         self._listening.forget()
 
-    def _decide(self, event: FloorEvent | Request) -> Action:
+    def _decide(self, event: Happening) -> Action:
         return decide(event, self._answering.reply, self._conditions())
 
     def _conditions(self) -> frozenset[Condition]:
         detection = self._session.settings.turn_detection
+        answers = detection is not None and detection.create_response
         switches: dict[Condition, bool] = {
             "interrupt_response": detection is not None and detection.interrupt_response,
-            "create_response": detection is not None and detection.create_response,
-            "speculate": detection is not None
-            and detection.create_response
-            and self._session.tuning.speculate,
+            "create_response": answers,
+            "speculate": answers and self._session.tuning.speculate,
+            "read_ahead": answers and self._session.tuning.read_ahead,
         }
         return frozenset(condition for condition, on in switches.items() if on)
 

@@ -1,7 +1,7 @@
-"""What a conversation does when something happens: one table over the floor's events and the reply.
+"""What a conversation does when something happens: one table over what happens and the reply.
 
-The conversation looks an event up and carries out the action; no other place decides. Events that are not
-the floor's are the client's requests.
+The conversation looks an event up and carries out the action; no other place decides. An event is a move on
+the floor, more words of a user who still speaks, or a client's request.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ from typing import Literal
 from conversation.errors import ImpossibleMove
 from conversation.floor import FloorEvent
 from conversation.reply import Reply
+
+
+class Words(Enum):
+    GROW = "words grow"
+    """More of what the user says is understood, and more is to come; first, nothing yet, at the onset."""
 
 
 class Request(Enum):
@@ -32,13 +37,18 @@ class Action(Enum):
     REPLACE = "replace"
     """Withdraw what was prepared and begin what was asked for."""
     INTERRUPT = "interrupt"
+    FADE = "fade"
+    """Of an answer that was sent whole, count as unheard what the client has not played."""
+    READ_AHEAD = "read ahead"
+    """Let the language model read what is known of the prompt."""
     OWE = "owe"
     """Answer as soon as the reply under way has ended."""
     REFUSE = "refuse"
     """Tell the client that it cannot be done now."""
 
 
-Condition = Literal["interrupt_response", "create_response", "speculate"]
+Condition = Literal["interrupt_response", "create_response", "speculate", "read_ahead"]
+Happening = FloorEvent | Words | Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +61,8 @@ class Rule:
 
 _NOTHING = Rule(Action.NOTHING)
 
-POLICY: Mapping[tuple[FloorEvent | Request, Reply], Rule] = {
-    (FloorEvent.ONSET, Reply.IDLE): _NOTHING,
+POLICY: Mapping[tuple[Happening, Reply], Rule] = {
+    (FloorEvent.ONSET, Reply.IDLE): Rule(Action.FADE, when="interrupt_response"),
     (FloorEvent.ONSET, Reply.SPEAKING): Rule(Action.INTERRUPT, when="interrupt_response"),
     (FloorEvent.PAUSE, Reply.IDLE): Rule(Action.PREPARE, when="speculate"),
     (FloorEvent.PAUSE, Reply.SPEAKING): _NOTHING,
@@ -65,6 +75,9 @@ POLICY: Mapping[tuple[FloorEvent | Request, Reply], Rule] = {
     (FloorEvent.CLEAR, Reply.IDLE): _NOTHING,
     (FloorEvent.CLEAR, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (FloorEvent.CLEAR, Reply.SPEAKING): _NOTHING,
+    (Words.GROW, Reply.IDLE): Rule(Action.READ_AHEAD, when="read_ahead"),
+    (Words.GROW, Reply.PROVISIONAL): _NOTHING,
+    (Words.GROW, Reply.SPEAKING): _NOTHING,
     (Request.COMMIT, Reply.IDLE): _NOTHING,
     (Request.COMMIT, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (Request.COMMIT, Reply.SPEAKING): _NOTHING,
@@ -77,7 +90,7 @@ POLICY: Mapping[tuple[FloorEvent | Request, Reply], Rule] = {
 }
 
 
-def decide(event: FloorEvent | Request, reply: Reply, on: frozenset[Condition]) -> Action:
+def decide(event: Happening, reply: Reply, on: frozenset[Condition]) -> Action:
     """The action for `event`, given which conditions the session has switched `on`.
 
     Raises ImpossibleMove for an event that this reply can never meet.
