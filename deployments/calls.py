@@ -4,8 +4,8 @@ Knows how a call is ended in every mode Serve has, which failures are worth a se
 travels together. Knows nothing of conversations. Everything here belongs to the event loop it is used on.
 
 Sound travels as 16-bit PCM with its rate. A unary call has a deadline and, where asking twice does no harm, a
-second attempt within it when a replica was lost. A stream is never asked for again here: only its consumer
-knows what was already heard.
+second attempt within it when a replica was lost. A stream of which anything was read is never asked for again
+here: only its consumer knows what was already heard.
 """
 
 from __future__ import annotations
@@ -92,19 +92,34 @@ async def stream(stage: str, method: DeploymentHandle, *args: Any) -> AsyncGener
     the call is cancelled in the replica, at whatever moment: before it is assigned, before its first item,
     between two items.
     """
-    response = method.remote(*args)
-    try:
-        while True:
-            try:
-                async with asyncio.timeout(STREAM_ITEM_DEADLINE_S):
-                    item = await anext(response)
-            except StopAsyncIteration:
-                return
-            except Exception as error:  # the boundary between Serve's errors and ours
-                raise as_stage_error(stage, error) from error
-            yield item
-    finally:
-        abandon(response)
+    for attempt in (1, 2):
+        response, begun = method.remote(*args), False
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(STREAM_ITEM_DEADLINE_S):
+                        item = await anext(response)
+                except StopAsyncIteration:
+                    return
+                except Exception as error:  # the boundary between Serve's errors and ours
+                    if attempt == 1 and not begun and over_before_it_began(error):
+                        break
+                    raise as_stage_error(stage, error) from error
+                begun = True
+                yield item
+        finally:
+            abandon(response)
+
+
+def over_before_it_began(error: Exception) -> bool:
+    """Whether a call went well, but so quickly that Serve did not notice that it was accepted.
+
+    Serve 2.60 reads from the initial metadata of a gRPC call whether the replica took it. When the end of a
+    very short call comes in together with its beginning, gRPC may hand out the end first, and empty metadata;
+    Serve then raises this (_private/replica_result.py, `get_rejection_response`). Nothing of it was seen: it
+    may be asked again.
+    """
+    return isinstance(error, RuntimeError) and "Unexpected error (StatusCode.OK)" in str(error)
 
 
 def abandon(response: Any) -> None:
@@ -135,6 +150,8 @@ def as_stage_error(stage: str, error: Exception) -> StageError:
             return StageLost(stage, "its replica died or cannot be reached")
         case DeploymentUnavailableError():
             return StageLost(stage, "it could not be deployed")
+        case RuntimeError() if over_before_it_began(cause):
+            return StageLost(stage, "its answer was over before it was seen to begin")
         case RequestCancelledError():
             return StageLost(stage, "its replica is shutting down")
         case AioRpcError() if cause.code().name in ("UNAVAILABLE", "CANCELLED"):

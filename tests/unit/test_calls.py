@@ -13,7 +13,7 @@ from ray.exceptions import RayActorError
 
 from conversation.errors import StageFailed, StageLate, StageLost
 from conversation.stages import FRAME_SAMPLES
-from deployments.calls import CALLS_IN_FLIGHT, MAX_ROWS, VAD_DEADLINE_S, RemoteVad
+from deployments.calls import CALLS_IN_FLIGHT, MAX_ROWS, VAD_DEADLINE_S, RemoteVad, call, stream
 from deployments.vad.rows import Rows
 from tests import virtual_time
 
@@ -194,3 +194,69 @@ def test_a_late_call_is_cancelled() -> None:
         return handle
 
     assert virtual_time.run(listen()).in_flight == 0
+
+
+OVERTAKEN = RuntimeError("Unexpected error (StatusCode.OK): .")
+"""What Serve raises of a call whose end came in before its beginning."""
+
+
+class ScriptedStream:
+    """Gives its items one by one, and raises those that are errors."""
+
+    def __init__(self, *items: object) -> None:
+        self._items = list(items)
+        self._replica_result_future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.is_cancelled = False
+
+    async def __anext__(self) -> object:
+        if not self._items:
+            raise StopAsyncIteration
+        item = self._items.pop(0)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def __await__(self) -> Generator[Any, None, object]:
+        return self.__anext__().__await__()
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class ScriptedMethod:
+    """Answers its calls with these, in order."""
+
+    def __init__(self, *answers: ScriptedStream) -> None:
+        self.answers, self.asked = answers, 0
+
+    def remote(self, *_: object) -> ScriptedStream:
+        self.asked += 1
+        return self.answers[self.asked - 1]
+
+
+async def read(method: Any) -> list[object]:
+    return [item async for item in stream("tts", method)]
+
+
+async def test_a_stream_that_was_over_before_it_was_seen_to_begin_is_asked_for_again() -> None:
+    method = ScriptedMethod(ScriptedStream(OVERTAKEN), ScriptedStream("a", "b"))
+    assert await read(method) == ["a", "b"]
+    assert all(answer.is_cancelled for answer in method.answers)
+
+
+async def test_it_is_asked_for_again_only_once() -> None:
+    method = ScriptedMethod(ScriptedStream(OVERTAKEN), ScriptedStream(OVERTAKEN))
+    with pytest.raises(StageLost, match="over before"):
+        await read(method)
+
+
+async def test_a_stream_of_which_something_was_read_is_not_asked_for_again() -> None:
+    method = ScriptedMethod(ScriptedStream("a", OVERTAKEN), ScriptedStream("b"))
+    with pytest.raises(StageLost):
+        await read(method)
+    assert method.asked == 1
+
+
+async def test_a_unary_call_that_was_over_before_it_was_seen_to_begin_is_asked_again() -> None:
+    method: Any = ScriptedMethod(ScriptedStream(OVERTAKEN), ScriptedStream("answer"))
+    assert await call("vad", method, deadline_s=1.0) == "answer"
