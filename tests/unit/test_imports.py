@@ -64,7 +64,12 @@ def test_the_wire_knows_the_conversation_alone(path: Path) -> None:
 )
 def test_a_model_knows_the_contracts_and_not_who_hosts_it(path: Path) -> None:
     """It may use what models share, and its own folder."""
-    shared = {"deployments.model_thread", "deployments.weights", "deployments.onnx"}
+    shared = {
+        "deployments.model_thread",
+        "deployments.weights",
+        "deployments.onnx",
+        "deployments.funasr_library",
+    }
     own = f"deployments.{path.parent.name}"
     assert not tops(path) & (RAY | HOUSE - {"conversation", "deployments"})
     ours = {name for name in imported(path) if name.startswith("deployments")}
