@@ -1,4 +1,4 @@
-"""The whole of Antiphon: four stages, and the ingress that owns the sessions and calls them all.
+"""The whole of Antiphon: the stages, and the ingress that owns the sessions and calls them all.
 
 serve run graph:build config=configs/laptop.yaml      one replica a stage
 serve run serve_config.yaml                           production: its `deployments:` override what is set here
@@ -38,11 +38,13 @@ def build(config: Config) -> Application:
         asr=hosted(Asr if config.asr_streams else SegmentAsr, config.asr),
         llm=hosted(Llm, config.llm),
         tts=hosted(Tts, config.tts),
+        asr_final=config.asr_final and hosted(SegmentAsr, config.asr_final, name="asr_final"),
     )
 
 
-def hosted(stage: Deployment, config: StageConfig) -> Application:
+def hosted(stage: Deployment, config: StageConfig, name: str | None = None) -> Application:
     return stage.options(
+        name=name or stage.name,
         num_replicas=config.replicas,
         ray_actor_options={"num_cpus": config.cpus, "num_gpus": config.gpus},
         max_ongoing_requests=config.max_ongoing,

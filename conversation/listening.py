@@ -189,7 +189,10 @@ class Listening:
         """The open utterance; opened here when there is none."""
         if self._utterance is None:
             self._utterance = Utterance(
-                new_id("item"), self._session.stages.asr, self._session.tuning.deadlines.asr_s
+                new_id("item"),
+                self._session.stages.asr,
+                self._session.tuning.deadlines.asr_s,
+                self._session.settings.hints.told(),
             )
             self._follow(self._utterance)
         return self._utterance

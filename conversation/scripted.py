@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from conversation.audio import HEARING_HZ, Audio
 from conversation.errors import StageFailed
 from conversation.stages import (
+    Hints,
     Message,
     ReplyParams,
     ReplyPart,
@@ -149,7 +150,7 @@ class ScriptedAsr:
         self.script = Script("asr", script, repeat=repeat)
 
     async def step(
-        self, audio: Audio, memory: ScriptedAsrMemory | None, *, final: bool
+        self, audio: Audio, memory: ScriptedAsrMemory | None, *, final: bool, hints: Hints = Hints()
     ) -> tuple[Transcript, ScriptedAsrMemory | None]:
         loud_s = _loud_s(audio)
         if memory is None and not loud_s:
@@ -169,7 +170,7 @@ class ScriptedSegmentAsr:
     def __init__(self, *, script: Lines, repeat: bool = False) -> None:
         self.script = Script("asr", script, repeat=repeat)
 
-    async def transcribe(self, segments: Sequence[Audio]) -> list[Transcript]:
+    async def transcribe(self, segments: Sequence[Audio], hints: Sequence[Hints] = ()) -> list[Transcript]:
         heard = []
         for segment in segments:
             loud_s = _loud_s(segment)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from conversation.audio import HEARING_HZ, Audio, join, silence
-from conversation.stages import SegmentAsr, Transcript
+from conversation.stages import Hints, SegmentAsr, Transcript
 
 CUT_AT_S = 25.0
 """A segment this long is cut. Whisper-like models hear 30 s at most; the rest is room for one step."""
@@ -36,21 +36,27 @@ class Segments:
         self._recogniser = recogniser
 
     async def step(
-        self, audio: Audio, memory: SegmentMemory | None, *, final: bool
+        self, audio: Audio, memory: SegmentMemory | None, *, final: bool, hints: Hints = Hints()
     ) -> tuple[Transcript, SegmentMemory]:
         """See `Asr.step`. `final` changes nothing: every step decodes the whole open segment."""
+        memory = await self.settle(audio, memory, hints=hints)
+        transcript = await self._transcribe(memory.open, hints) if len(memory.open) else Transcript("")
+        return Transcript(_after(memory.settled, transcript.text), language=transcript.language), memory
+
+    async def settle(
+        self, audio: Audio, memory: SegmentMemory | None, *, hints: Hints = Hints()
+    ) -> SegmentMemory:
+        """Adds to the open segment, and decodes only what has to be cut off of it."""
         memory = memory or SegmentMemory()
         settled, pending = memory.settled, join([memory.open, audio], HEARING_HZ)
         while pending.duration_s > CUT_AT_S:
             cut = quietest(pending[: round(CUT_AT_S * HEARING_HZ)])
-            settled = _after(settled, (await self._transcribe(pending[:cut])).text)
+            settled = _after(settled, (await self._transcribe(pending[:cut], hints)).text)
             pending = pending[cut:]
-        transcript = await self._transcribe(pending) if len(pending) else Transcript("")
-        text = _after(settled, transcript.text)
-        return Transcript(text, language=transcript.language), SegmentMemory(settled, pending)
+        return SegmentMemory(settled, pending)
 
-    async def _transcribe(self, segment: Audio) -> Transcript:
-        [transcript] = await self._recogniser.transcribe([segment])
+    async def _transcribe(self, segment: Audio, hints: Hints) -> Transcript:
+        [transcript] = await self._recogniser.transcribe([segment], [hints])
         return transcript
 
 

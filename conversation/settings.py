@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from conversation.stages import Hints
+
 Modality = Literal["audio", "text"]
 
 Ms = Annotated[int, Field(ge=0)]
@@ -35,6 +37,17 @@ class TurnDetection(_Strict):
     """The user's voice stops the agent's."""
 
 
+class HintSettings(_Strict):
+    """What the recogniser is told beforehand; see `stages.Hints`."""
+
+    language: str | None = None
+    words: tuple[str, ...] = Field((), strict=False)
+    prompt: str = ""
+
+    def told(self) -> Hints:
+        return Hints(self.language, self.words, self.prompt)
+
+
 class Settings(_Strict):
     """What a client may set for its session."""
 
@@ -47,6 +60,7 @@ class Settings(_Strict):
     """None: push-to-talk; the client says when a turn ends and when to answer."""
     transcribe: bool = False
     """Tell the client what the user said."""
+    hints: HintSettings = HintSettings()
     max_output_tokens: int | None = Field(None, ge=1, le=4096)
 
 

@@ -68,10 +68,24 @@ class Transcript:
     """BCP 47, where the model knows."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What is known beforehand of the words in a segment. A recogniser uses what it can of it."""
+
+    language: str | None = None
+    """BCP 47, such as "zh" or "en-US"; None: the model finds out, or knows only one."""
+    words: tuple[str, ...] = ()
+    """Names and terms that are likely to come."""
+    prompt: str = ""
+    """A text that might have come before, or keywords with commas between: clients send either."""
+
+
 class Asr(Protocol):
     """Speech recognition of one segment of speech, as it grows."""
 
-    async def step(self, audio: Audio, memory: Any, *, final: bool) -> tuple[Transcript, Any]:
+    async def step(
+        self, audio: Audio, memory: Any, *, final: bool, hints: Hints = Hints()
+    ) -> tuple[Transcript, Any]:
         """What has been said in the segment so far.
 
         Args:
@@ -79,19 +93,24 @@ class Asr(Protocol):
             memory: what the last step returned; None at the start of a segment. A memory is a value: stepping
                 from the same memory twice is allowed, so that a segment that seemed over can go on.
             final: no more audio will come; the transcript is as good as the model can make it.
+            hints: the same in every step of a segment.
 
         Returns:
-            The transcript of the whole segment, and the memory to bring next time.
+            The transcript of the whole segment, and the memory to bring next time. After a final step there
+            is no next time: a segment that goes on does so from the memory it had before.
         """
 
 
 class SegmentAsr(Protocol):
     """A recogniser that cannot stream. conversation.segments makes an `Asr` of it."""
 
-    async def transcribe(self, segments: Sequence[Audio]) -> list[Transcript]:
+    async def transcribe(self, segments: Sequence[Audio], hints: Sequence[Hints] = ()) -> list[Transcript]:
         """The words of each segment: 16 kHz, at most 30 s each, at least one. Silence gives the empty text.
 
-        The segments belong to different listeners; a transcript depends on its own segment alone.
+        The segments belong to different listeners; a transcript depends on its own segment and hints alone.
+
+        Args:
+            hints: of each segment, or none at all.
         """
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from conversation.audio import HEARING_HZ, Audio, join
 from conversation.errors import ImpossibleMove, StageError, StageLate
-from conversation.stages import Asr, Transcript
+from conversation.stages import Asr, Hints, Transcript
 from conversation.words import words
 
 STEP_S = 60.0
@@ -28,10 +28,10 @@ class Utterance:
         so_far: the last partial transcript.
     """
 
-    def __init__(self, item_id: str, asr: Asr, deadline_s: float) -> None:
+    def __init__(self, item_id: str, asr: Asr, deadline_s: float, hints: Hints = Hints()) -> None:
         self.item_id = item_id
         self.samples = 0
-        self._asr, self._deadline_s = asr, deadline_s
+        self._asr, self._deadline_s, self._hints = asr, deadline_s, hints
         self._memory: Any = None
         self._unheard: list[Audio] = []
         """What the recogniser has not been given yet."""
@@ -121,7 +121,7 @@ class Utterance:
     async def _step(self, audio: Audio, memory: Any, *, final: bool) -> tuple[Transcript, Any]:
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._asr.step(audio, memory, final=final)
+                return await self._asr.step(audio, memory, final=final, hints=self._hints)
         except TimeoutError:
             raise StageLate("asr", f"no transcript within {self._deadline_s:g} s") from None
 

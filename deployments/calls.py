@@ -25,7 +25,7 @@ from ray.serve.handle import DeploymentHandle
 
 from conversation.audio import HEARING_HZ, Audio, from_pcm16, to_pcm16
 from conversation.errors import StageError, StageFailed, StageLate, StageLost
-from conversation.stages import Message, ReplyParams, ReplyPart, Tool, Transcript, VadState
+from conversation.stages import Hints, Message, ReplyParams, ReplyPart, Tool, Transcript, VadState
 from deployments.asr.memories import Ticket, TicketLost, Token
 from deployments.vad.rows import Rows, join, pack, split_states
 
@@ -271,33 +271,35 @@ class RemoteAsr:
     def __init__(self, asr: DeploymentHandle) -> None:
         self._step = asr.options(method_name="step")
 
-    async def step(self, audio: Audio, memory: _Heard | None, *, final: bool) -> tuple[Transcript, _Heard]:
+    async def step(
+        self, audio: Audio, memory: _Heard | None, *, final: bool, hints: Hints = Hints()
+    ) -> tuple[Transcript, _Heard]:
         pcm = to_pcm16(audio)
         sound = (*(memory.sound if memory else ()), pcm)
-        answer = await self._ask(pcm, memory.token if memory else None, final=final)
+        answer = await self._ask(pcm, memory.token if memory else None, final, hints)
         if isinstance(answer, TicketLost):
-            answer = await self._replay(b"".join(sound), final=final)
+            answer = await self._replay(b"".join(sound), final, hints)
         if isinstance(answer, TicketLost):
             raise StageLost("asr", "it forgot the segment twice in a row")
         transcript, token = answer
         return transcript, _Heard(token, sound if isinstance(token, Ticket) else ())
 
-    async def _replay(self, pcm: bytes, *, final: bool) -> tuple[Transcript, Token] | TicketLost:
+    async def _replay(self, pcm: bytes, final: bool, hints: Hints) -> tuple[Transcript, Token] | TicketLost:
         size = round(REPLAYED_AT_ONCE_S * HEARING_HZ) * 2
         token: Token | None = None
         while len(pcm) > size:
-            answer = await self._ask(pcm[:size], token, final=False)
+            answer = await self._ask(pcm[:size], token, False, hints)
             if isinstance(answer, TicketLost):
                 return answer
             token, pcm = answer[1], pcm[size:]
-        return await self._ask(pcm, token, final=final)
+        return await self._ask(pcm, token, final, hints)
 
     async def _ask(
-        self, pcm: bytes, token: Token | None, *, final: bool
+        self, pcm: bytes, token: Token | None, final: bool, hints: Hints
     ) -> tuple[Transcript, Token] | TicketLost:
         step = self._step.options(session_id=token.replica) if isinstance(token, Ticket) else self._step
         answer: tuple[Transcript, Token] | TicketLost = await call(
-            "asr", step, pcm, HEARING_HZ, token, final, deadline_s=ASR_DEADLINE_S
+            "asr", step, pcm, HEARING_HZ, token, final, hints, deadline_s=ASR_DEADLINE_S
         )
         return answer
 
@@ -305,20 +307,27 @@ class RemoteAsr:
 class RemoteSegmentAsr:
     """A `SegmentAsr` far away. Each segment is a call; the replica decodes together what it has."""
 
-    def __init__(self, asr: DeploymentHandle) -> None:
+    def __init__(self, asr: DeploymentHandle, *, stage: str = "asr") -> None:
+        self._stage = stage
         self._transcribe = asr.options(method_name="transcribe")
 
-    async def transcribe(self, segments: Sequence[Audio]) -> list[Transcript]:
+    async def transcribe(self, segments: Sequence[Audio], hints: Sequence[Hints] = ()) -> list[Transcript]:
+        each = zip(segments, hints or [Hints()] * len(segments), strict=True)
         try:
             async with asyncio.TaskGroup() as group:
-                calls = [group.create_task(self._one(segment)) for segment in segments]
+                calls = [group.create_task(self._one(segment, its_hints)) for segment, its_hints in each]
         except* StageError as failed:
             raise failed.exceptions[0] from None
         return [call.result() for call in calls]
 
-    async def _one(self, segment: Audio) -> Transcript:
+    async def _one(self, segment: Audio, hints: Hints) -> Transcript:
         transcript: Transcript = await call(
-            "asr", self._transcribe, to_pcm16(segment), segment.rate_hz, deadline_s=ASR_DEADLINE_S
+            self._stage,
+            self._transcribe,
+            to_pcm16(segment),
+            segment.rate_hz,
+            hints,
+            deadline_s=ASR_DEADLINE_S,
         )
         return transcript
 
@@ -327,7 +336,7 @@ class RemoteSegmentAsr:
 
 
 class RemoteLlm:
-    """An `Llm` far away."""
+    """An `Llm` far away. Replies of one session come from one replica, which may keep its prompt's prefix."""
 
     def __init__(self, llm: DeploymentHandle) -> None:
         self._reply = llm.options(method_name="reply", stream=True)
@@ -335,7 +344,8 @@ class RemoteLlm:
     def reply(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), params: ReplyParams = ReplyParams()
     ) -> AsyncGenerator[ReplyPart, None]:
-        return stream("llm", self._reply, tuple(messages), tuple(tools), params)
+        reply = self._reply.options(session_id=params.session) if params.session else self._reply
+        return stream("llm", reply, tuple(messages), tuple(tools), params)
 
 
 class RemoteTts:

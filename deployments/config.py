@@ -19,7 +19,7 @@ from conversation.settings import Settings, Tuning
 from deployments.loading import check_options, did_you_mean, find
 from realtime.limits import Limits
 
-STAGES = ("vad", "asr", "llm", "tts")
+STAGES = ("vad", "asr", "asr_final", "llm", "tts")
 
 ROOT = Path(__file__).parent.parent
 
@@ -69,6 +69,9 @@ class Config(_Strict):
 
     vad: StageConfig
     asr: StageConfig
+    asr_final: StageConfig | None = None
+    """A recogniser of whole segments, for the words that are answered. `asr` then gives the partial
+    transcripts alone, and must be one that streams."""
     llm: StageConfig
     tts: StageConfig
     ingress: IngressConfig = IngressConfig()
@@ -79,12 +82,14 @@ class Config(_Strict):
 
     @property
     def stages(self) -> dict[str, StageConfig]:
-        return {name: getattr(self, name) for name in STAGES}
+        """Those that there are, by name."""
+        sections = {name: getattr(self, name) for name in STAGES}
+        return {name: section for name, section in sections.items() if section is not None}
 
     @property
     def asr_streams(self) -> bool:
         """Whether the recogniser steps; else it takes whole segments (see conversation.segments)."""
-        return hasattr(find(self.asr.model, "asr.model"), "step")
+        return _has(self.asr, "asr", "step")
 
     @model_validator(mode="wrap")
     @classmethod
@@ -98,7 +103,19 @@ class Config(_Strict):
             raise ConfigError("\n".join(_explain(cls, mistake) for mistake in error.errors())) from error
         for name, stage in config.stages.items():
             check_options(find(stage.model, f"{name}.model"), stage.options, f"{name}.options")
+        if config.asr_final is not None:
+            if not config.asr_streams:
+                raise ConfigError("asr_final: asr takes whole segments itself; leave asr_final out")
+            if not _has(config.asr_final, "asr_final", "transcribe"):
+                raise ConfigError(
+                    "asr_final.model: it streams; asr_final wants one that takes whole segments, such as "
+                    "deployments.asr.paraformer:Paraformer"
+                )
         return config
+
+
+def _has(stage: StageConfig, name: str, method: str) -> bool:
+    return hasattr(find(stage.model, f"{name}.model"), method)
 
 
 def load_config(path: str | Path) -> Config:

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 from pydantic import TypeAdapter
 
 from conversation.errors import ClientError
-from conversation.settings import Settings, TurnDetection
+from conversation.settings import HintSettings, Settings, TurnDetection
 from realtime.session_shape import AudioInput, AudioOutput, ServerVad, Session, SessionAudio, Transcription
 from realtime.shapes import voice_name
 from realtime.validation import Wire, checked, null_is_not_given
@@ -73,11 +73,22 @@ class SessionObject:
             speed=shape.audio.output.speed,
             turn_detection=self._turn_detection(),
             transcribe=shape.audio.input.transcription is not None,
+            hints=self._hints(),
             max_output_tokens=None if tokens == "inf" else tokens,
         )
 
     def on_the_wire(self) -> dict[str, Any]:
         return {"object": "realtime.session", "id": self.id, **self.shape.model_dump()}
+
+    def _hints(self) -> HintSettings:
+        """The client's, where it gives any; else the operator's."""
+        given, ours = self.shape.audio.input.transcription or Transcription(), self.defaults.hints
+        one_of = given.languages or []
+        return HintSettings(
+            language=given.language or (one_of[0] if len(one_of) == 1 else ours.language),
+            words=tuple(given.keywords or ours.words),
+            prompt=given.prompt or ours.prompt,
+        )
 
     def _turn_detection(self) -> TurnDetection | None:
         shape = self.shape.audio.input.turn_detection

@@ -7,10 +7,10 @@ from typing import Any
 from ray import serve
 from ray.serve.config import RequestRouterConfig
 
-from conversation.audio import from_pcm16
+from conversation.audio import Audio, from_pcm16
 from conversation.stages import Asr as AsrModel
+from conversation.stages import Hints, Transcript
 from conversation.stages import SegmentAsr as SegmentAsrModel
-from conversation.stages import Transcript
 from deployments.asr.memories import LostTicketError, Memories, TicketLost, Token
 from deployments.hosting import LiveCalls, listen_on_loopback_if_asked
 from deployments.loading import load
@@ -31,14 +31,15 @@ class Asr:
         self._memories = Memories(serve.get_replica_context().replica_id.unique_id)
 
     async def step(
-        self, pcm: bytes, rate_hz: int, before: Token | None, final: bool
+        self, pcm: bytes, rate_hz: int, before: Token | None, final: bool, hints: Hints
     ) -> tuple[Transcript, Token] | TicketLost:
         with self._live.call():
             try:
                 memory = self._memories.find(before)
             except LostTicketError:
                 return TicketLost()
-            transcript, memory = await self._model.step(from_pcm16(pcm, rate_hz), memory, final=final)
+            audio = from_pcm16(pcm, rate_hz)
+            transcript, memory = await self._model.step(audio, memory, final=final, hints=hints)
             return transcript, self._memories.keep(memory, before)
 
     async def ready(self) -> bool:
@@ -55,14 +56,15 @@ class SegmentAsr:
         self._live = LiveCalls("asr")
         self._model: SegmentAsrModel = load(model, options)
 
-    async def transcribe(self, pcm: bytes, rate_hz: int) -> Transcript:
+    async def transcribe(self, pcm: bytes, rate_hz: int, hints: Hints) -> Transcript:
         with self._live.call():
-            transcript: Transcript = await self._together((pcm, rate_hz))
+            transcript: Transcript = await self._together((from_pcm16(pcm, rate_hz), hints))
             return transcript
 
     @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0)  # type: ignore[untyped-decorator]  # Ray is untyped
-    async def _together(self, segments: list[tuple[bytes, int]]) -> list[Transcript]:
-        return await self._model.transcribe([from_pcm16(pcm, rate_hz) for pcm, rate_hz in segments])
+    async def _together(self, asked: list[tuple[Audio, Hints]]) -> list[Transcript]:
+        segments, hints = zip(*asked, strict=True)
+        return await self._model.transcribe(segments, hints)
 
     async def ready(self) -> bool:
         return True

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from conversation.audio import HEARING_HZ, Audio, Samples
 from conversation.errors import ConfigError, StageFailed
-from conversation.stages import Transcript
+from conversation.stages import Hints, Transcript
 from deployments.model_thread import ModelThread
 from deployments.onnx import OnnxModel
 from deployments.weights import locate
@@ -97,8 +97,9 @@ class Moonshine:
         self._vocabulary = _read_vocabulary(directory / "tokenizer.bin")
         self._thread = ModelThread("moonshine")
 
-    async def transcribe(self, segments: Sequence[Audio]) -> list[Transcript]:
-        """See `SegmentAsr.transcribe`. Cancelled, it gives the thread back within one operator of the model.
+    async def transcribe(self, segments: Sequence[Audio], hints: Sequence[Hints] = ()) -> list[Transcript]:
+        """See `SegmentAsr.transcribe`; it takes no hints. Cancelled, it gives the thread back within one
+        operator of the model.
 
         Raises StageFailed for another rate than 16 kHz, a segment longer than LONGEST_S, or when the model
         fails.

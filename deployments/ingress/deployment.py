@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from conversation.segments import Segments
-from conversation.stages import Stages
+from conversation.stages import Asr, Stages
+from conversation.two_pass import TwoPass
 from deployments.calls import RemoteAsr, RemoteLlm, RemoteSegmentAsr, RemoteTts, RemoteVad, is_ready
 from deployments.config import Config
 from deployments.hosting import listen_on_loopback_if_asked
@@ -32,6 +33,15 @@ HANG_UP_S = 2.0
 app = FastAPI(openapi_url=None)
 
 
+def recogniser(asr: DeploymentHandle, final: DeploymentHandle | None, *, streams: bool) -> Asr:
+    """One recogniser for the conversations, whatever there is."""
+    if not streams:
+        return Segments(RemoteSegmentAsr(asr))
+    if final is None:
+        return RemoteAsr(asr)
+    return TwoPass(RemoteAsr(asr), RemoteSegmentAsr(final, stage="asr_final"))
+
+
 @serve.deployment(name="ingress")
 @serve.ingress(app)
 class Ingress:
@@ -42,6 +52,7 @@ class Ingress:
         asr: DeploymentHandle,
         llm: DeploymentHandle,
         tts: DeploymentHandle,
+        asr_final: DeploymentHandle | None = None,
     ) -> None:
         require_one_loop()
         listen_on_loopback_if_asked()
@@ -50,10 +61,11 @@ class Ingress:
         self._config = config
         self._keys = keys_in(os.environ)
         require_keys_beyond_loopback(_get_global_client().http_config.host, self._keys)
-        self._handles = {"vad": vad, "asr": asr, "llm": llm, "tts": tts}
+        handles = {"vad": vad, "asr": asr, "asr_final": asr_final, "llm": llm, "tts": tts}
+        self._handles = {name: handle for name, handle in handles.items() if handle is not None}
         self._stages = Stages(
             vad=RemoteVad(vad),
-            asr=RemoteAsr(asr) if config.asr_streams else Segments(RemoteSegmentAsr(asr)),
+            asr=recogniser(asr, asr_final, streams=config.asr_streams),
             llm=RemoteLlm(llm),
             tts=RemoteTts(tts),
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import wave
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from conversation.scripted import tone
 from deployments import weights
 from deployments.loading import load
 from deployments.local_ray import LocalRay
+from tests.contracts.candidate import Candidate
 
 APP = "contracts"
 SCRIPTED = "conversation.scripted:Scripted"
@@ -22,25 +24,6 @@ SENTENCE = "one two three four five six"
 ASR = {"script": [SENTENCE], "repeat": True}
 LLM = {"script": [SENTENCE], "repeat": True}
 TROUBLE = "tests.serve.models"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One implementation of a stage's contract.
-
-    Attributes:
-        name: what the test is called.
-        model: its class.
-        options: of its constructor.
-        remote: hosted on Ray and called from afar.
-        speech: it hears words only in real speech; else any loud sound is speech to it.
-    """
-
-    name: str
-    model: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    remote: bool = False
-    speech: bool = False
 
 
 CANDIDATES: dict[str, list[Candidate]] = {
@@ -83,6 +66,26 @@ CANDIDATES: dict[str, list[Candidate]] = {
 }
 
 
+TINY_MODELS = os.environ.get("ANTIPHON_TINY_MODELS")
+"""Where the small random models of `make test-gpu-backends` lie."""
+
+if TINY_MODELS:
+    from tests.gpu_backends import candidates
+
+    GPU_CANDIDATES = candidates.candidates(Path(TINY_MODELS))
+else:
+    GPU_CANDIDATES = {}
+
+
+def _params(stage: str) -> list[Any]:
+    """The candidates of one stage; those for GPUs have the mark of their tests."""
+    theirs = GPU_CANDIDATES.get(stage, [])
+    return [
+        *(pytest.param(candidate, id=candidate.name) for candidate in CANDIDATES[stage]),
+        *(pytest.param(c, id=c.name, marks=pytest.mark.gpu_backends) for c in theirs),
+    ]
+
+
 @pytest.fixture(scope="session")
 def far_away(ray_server: LocalRay) -> str:
     """The application with every remote candidate."""
@@ -96,18 +99,19 @@ def far_away(ray_server: LocalRay) -> str:
         "tts": remote.Tts,
     }
     deployments = {}
-    for stage, candidates in CANDIDATES.items():
-        for candidate in candidates:
+    for stage, host in hosts.items():
+        # Their own run has no use for the others.
+        for candidate in GPU_CANDIDATES.get(stage, []) if TINY_MODELS else CANDIDATES[stage]:
             if candidate.remote:
                 _fetch(candidate)
                 name = f"{stage}-{candidate.name}"
-                deployments[name] = remote.hosted(hosts[stage], name, candidate.model, candidate.options)
+                deployments[name] = remote.hosted(host, name, candidate.model, candidate.options)
     remote.deploy(APP, **deployments)
     return APP
 
 
 def _fetch(candidate: Candidate) -> None:
-    if "weights" in candidate.options:
+    if candidate.options.get("weights") in weights.catalogue():
         weights.fetch(candidate.options["weights"])
 
 
@@ -127,31 +131,27 @@ def _made(stage: str, caller: str, request: pytest.FixtureRequest) -> Iterator[A
         model.close()
 
 
-def _named(candidate: Candidate) -> str:
-    return candidate.name
-
-
-@pytest.fixture(scope="session", params=CANDIDATES["vad"], ids=_named)
+@pytest.fixture(scope="session", params=_params("vad"))
 def vad_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield from _made("vad", "RemoteVad", request)
 
 
-@pytest.fixture(scope="session", params=CANDIDATES["asr"], ids=_named)
+@pytest.fixture(scope="session", params=_params("asr"))
 def asr_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield from _made("asr", "RemoteAsr", request)
 
 
-@pytest.fixture(scope="session", params=CANDIDATES["segment_asr"], ids=_named)
+@pytest.fixture(scope="session", params=_params("segment_asr"))
 def segment_asr_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield from _made("segment_asr", "RemoteSegmentAsr", request)
 
 
-@pytest.fixture(scope="session", params=CANDIDATES["llm"], ids=_named)
+@pytest.fixture(scope="session", params=_params("llm"))
 def llm_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield from _made("llm", "RemoteLlm", request)
 
 
-@pytest.fixture(scope="session", params=CANDIDATES["tts"], ids=_named)
+@pytest.fixture(scope="session", params=_params("tts"))
 def tts_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield from _made("tts", "RemoteTts", request)
 

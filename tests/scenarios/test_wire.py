@@ -16,7 +16,7 @@ from conversation.conversation import Conversation
 from conversation.errors import ImpossibleMove
 from conversation.scripted import Line, Lines, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad, tone
 from conversation.settings import Deadlines, Settings, Tuning
-from conversation.stages import Stages
+from conversation.stages import Hints, Stages
 from conversation.utterance import STEP_S
 from realtime.limits import Limits
 from realtime.parse import MAX_APPEND_BYTES
@@ -550,7 +550,7 @@ def test_the_longest_append_is_understood_by_a_slow_recogniser_piece_by_piece() 
     given_s: list[float] = []
 
     class Slow(ScriptedAsr):
-        async def step(self, audio: Audio, memory: Any, *, final: bool) -> Any:
+        async def step(self, audio: Audio, memory: Any, *, final: bool, hints: Hints = Hints()) -> Any:
             given_s.append(audio.duration_s)
             await asyncio.sleep(1.0)
             return await super().step(audio, memory, final=final)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from conversation.audio import HEARING_HZ, Audio, join, silence
 from conversation.errors import StageFailed
 from conversation.scripted import ScriptedVad
-from conversation.stages import Message, ReplyParams, ReplyPart, TextDelta, Tool, Transcript, VadState
+from conversation.stages import Hints, Message, ReplyParams, ReplyPart, TextDelta, Tool, Transcript, VadState
 
 
 class HangingVad:
@@ -60,7 +60,7 @@ class LongMemoryAsr:
     """Hears the loudness of each tenth of a second as a number; its memory is too large to travel."""
 
     async def step(
-        self, audio: Audio, memory: LongMemory | None, *, final: bool
+        self, audio: Audio, memory: LongMemory | None, *, final: bool, hints: Hints = Hints()
     ) -> tuple[Transcript, LongMemory]:
         heard = join([memory.heard if memory else silence(0, HEARING_HZ), audio], HEARING_HZ)
         tenths = [heard[start : start + 1600] for start in range(0, len(heard), 1600)]

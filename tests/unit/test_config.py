@@ -16,6 +16,9 @@ SCRIPTED = ROOT / "configs" / "scripted.yaml"
 RUNNABLE = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.name != "models.yaml")
 
 
+SEGMENTS = {"model": "conversation.scripted:ScriptedSegmentAsr", "options": {"script": []}}
+
+
 def scripted(**sections: Any) -> dict[str, Any]:
     return {**yaml.safe_load(SCRIPTED.read_text()), **sections}
 
@@ -54,6 +57,14 @@ def test_every_configuration_here_binds_to_the_graph(path: Path) -> None:
         (
             {"tts": {"model": "deployments.tts.piper:Piper", "options": {"thread": 2}}},
             r"tts\.options\.thread: Piper has no such option \(did you mean 'threads'\?\)",
+        ),
+        (
+            {"asr_final": {"model": "conversation.scripted:ScriptedAsr", "options": {"script": []}}},
+            r"asr_final\.model: it streams; asr_final wants one that takes whole segments",
+        ),
+        (
+            {"asr": SEGMENTS, "asr_final": SEGMENTS},
+            r"asr_final: asr takes whole segments itself",
         ),
         (
             {"asr": {"model": "conversation.scripted:ScriptedAsr"}},

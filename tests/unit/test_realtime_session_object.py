@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversation.errors import ClientError
-from conversation.settings import Settings, TurnDetection
+from conversation.settings import HintSettings, Settings, TurnDetection
+from conversation.stages import Hints
 from realtime.server_events import ServerEvents
 from realtime.session_object import SessionObject, new_session
 from realtime.session_shape import Session
@@ -153,6 +154,22 @@ def test_any_transcription_model_turns_transcription_on() -> None:
     }
     off = session.updated({"type": "realtime", **hearing(transcription=None)}, voice_locked=False)
     assert not off.settings().transcribe
+
+
+def test_the_recogniser_is_told_what_the_client_knows_of_the_words() -> None:
+    given = {"model": "m", "language": "zh", "keywords": ["科大讯飞"], "prompt": "天气预报"}
+    hints = updated(hearing(transcription=given)).settings().hints
+    assert hints.told() == Hints("zh", ("科大讯飞",), "天气预报")
+
+
+@pytest.mark.parametrize(("languages", "language"), [(["fr"], "fr"), (["fr", "de"], "zh"), ([], "zh")])
+def test_what_the_client_leaves_open_is_the_operator_s(languages: list[str], language: str) -> None:
+    ours = HintSettings(language="zh", words=("Antiphon",), prompt="你好")
+    session = new_session("sess_1", "m", Settings(hints=ours))
+    assert session.settings().hints == ours
+    given = {"type": "realtime", **hearing(transcription={"model": "m", "languages": languages})}
+    hints = session.updated(given, voice_locked=False).settings().hints
+    assert hints.told() == Hints(language, ("Antiphon",), "你好")
 
 
 def test_a_repeated_model_is_accepted_and_another_one_is_told_the_true_name() -> None:

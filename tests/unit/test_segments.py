@@ -27,7 +27,7 @@ async def test_a_long_monologue_is_cut_in_its_pauses_and_loses_nothing() -> None
     heard: list[Audio] = []
 
     class Remembering(ScriptedSegmentAsr):
-        async def transcribe(self, segments):  # type: ignore[no-untyped-def]
+        async def transcribe(self, segments, hints=()):  # type: ignore[no-untyped-def]
             heard.extend(segments)
             return await super().transcribe(segments)
 

@@ -6,7 +6,7 @@ import pytest
 from conversation.audio import HEARING_HZ, Audio, silence
 from conversation.errors import StageFailed, StageLate
 from conversation.scripted import Line, ScriptedAsr, tone
-from conversation.stages import Transcript
+from conversation.stages import Hints, Transcript
 from conversation.utterance import Utterance
 from tests import virtual_time
 
@@ -17,7 +17,9 @@ class Partials:
     def __init__(self, *texts: str) -> None:
         self._texts = list(texts)
 
-    async def step(self, audio: Audio, memory: Any, *, final: bool) -> tuple[Transcript, None]:
+    async def step(
+        self, audio: Audio, memory: Any, *, final: bool, hints: Hints = Hints()
+    ) -> tuple[Transcript, None]:
         return Transcript(self._texts.pop(0)), None
 
 
