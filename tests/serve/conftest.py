@@ -10,6 +10,9 @@ from deployments.local_ray import LocalRay
 
 APP = "trouble"
 MODELS = "tests.serve.models"
+SCRIPTED = "conversation.scripted:Scripted"
+HEARS = {"script": ["wun too free fore"], "repeat": True}
+WRITES = {"script": ["One, two, three, four."], "repeat": True}
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +34,9 @@ def trouble(ray_server: LocalRay, died: Path) -> str:
         ),
         forgetful=remote.hosted(remote.Asr, "long-memory-asr", f"{MODELS}:LongMemoryAsr", replicas=2),
         endless=remote.hosted(remote.Llm, "endless-llm", f"{MODELS}:EndlessLlm", replicas=2),
+        dying=remote.hosted(remote.SegmentAsr, "dying-asr", f"{MODELS}:DyingSegmentAsr"),
+        streaming=remote.hosted(remote.Asr, "streaming-asr", f"{SCRIPTED}Asr", HEARS),
+        written=remote.hosted(remote.SegmentAsr, "written-asr", f"{SCRIPTED}SegmentAsr", WRITES),
         tireless=remote.hosted(remote.Tts, "tireless-tts", f"{MODELS}:TirelessTts"),
     )
     return APP

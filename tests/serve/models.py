@@ -68,6 +68,14 @@ class LongMemoryAsr:
         return Transcript(" ".join(str(level) for level in levels)), LongMemory(heard)
 
 
+class DyingSegmentAsr:
+    """Kills its process over its first segment, and over every other."""
+
+    async def transcribe(self, segments: Sequence[Audio], hints: Sequence[Hints] = ()) -> list[Transcript]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("unreachable")
+
+
 class EndlessLlm:
     """Goes on until it is stopped. Breaks when asked to."""
 
