@@ -144,14 +144,19 @@ class ScriptedAsrMemory:
 
 
 class ScriptedAsr:
-    """Hears the words of one line in each segment, as fast as a person says them."""
+    """Hears the words of one line in each segment, as fast as a person says them.
+
+    `hints` keeps those it was given, each once.
+    """
 
     def __init__(self, *, script: Lines, repeat: bool = False) -> None:
         self.script = Script("asr", script, repeat=repeat)
+        self.hints: set[Hints] = set()
 
     async def step(
         self, audio: Audio, memory: ScriptedAsrMemory | None, *, final: bool, hints: Hints = Hints()
     ) -> tuple[Transcript, ScriptedAsrMemory | None]:
+        self.hints.add(hints)
         loud_s = _loud_s(audio)
         if memory is None and not loud_s:
             return Transcript(""), None

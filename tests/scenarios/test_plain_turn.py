@@ -1,6 +1,7 @@
 from conversation.events import OutputAudio, ResponseStarted, SpeechStarted, SpeechStopped, TurnTimed
 from conversation.scripted import Line
-from conversation.settings import Settings, Tuning
+from conversation.settings import HintSettings, Settings, Tuning
+from conversation.stages import Hints
 from tests.scenarios.screenplay import Play, detection
 
 
@@ -37,6 +38,13 @@ def test_speech_is_timed_in_audio_received() -> None:
     [started], [stopped] = seen.of(SpeechStarted), seen.of(SpeechStopped)
     assert abs(started.audio_start_ms - 700) <= 32  # 300 ms of padding before the onset
     assert abs(stopped.audio_end_ms - 2700) <= 64  # 500 ms of silence after the end
+
+
+def test_the_recogniser_is_told_the_session_s_hints() -> None:
+    hints = HintSettings(language="en", words=("Antiphon",))
+    play = Play(asr=["what time is it"], llm=["It is noon."], settings=Settings(hints=hints))
+    play.user_speaks(1.0, 2.2).run(until_s=6.0)
+    assert play.asr.hints == {Hints("en", ("Antiphon",))}
 
 
 def test_the_answer_is_computed_during_the_silence_and_heard_when_the_turn_is_over() -> None:
