@@ -3,7 +3,8 @@
 #   make run      start the server           (PORT=8765 HOST=127.0.0.1 CONFIG=configs/laptop.yaml)
 #   make test     the tests                  (PYTEST="-k silero" to choose)
 #   make test-web those of the page at /, in Debian's Chromium (apt-get install chromium)
-#   make check    lint, types, tests: with test-web, what CI runs
+#   make test-gpu-backends    those of FunASR and CosyVoice, on a CPU, in an environment of their own (.venv-gpu, 3 GB)
+#   make check    lint, types, tests: with the two above, what CI runs
 #   make bench    NAME=latency               (writes bench/reports/)
 #   make lock     renew the pinned versions
 
@@ -14,7 +15,11 @@ HOST   ?= 127.0.0.1
 CONFIG ?= configs/laptop.yaml
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-web check lint types bench lock clean
+GPU_VENV    ?= .venv-gpu
+GPU_BIN     := $(GPU_VENV)/bin
+TINY_MODELS := .cache/tiny-models
+
+.PHONY: run test test-web test-gpu-backends check lint types bench lock clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m deployments.weights --config $(CONFIG)
@@ -26,6 +31,12 @@ test: $(VENV)/dev.stamp
 
 test-web: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m web $(PYTEST) tests/web
+
+# Tiny models with random weights, in the real formats, are written once; then the real classes of both libraries read them.
+test-gpu-backends: export ANTIPHON_TINY_MODELS := $(TINY_MODELS)
+test-gpu-backends: $(GPU_VENV)/stamp
+	$(GPU_BIN)/python -m tests.gpu_backends.tiny
+	$(GPU_BIN)/python -m pytest -m gpu_backends $(PYTEST) tests/gpu_backends tests/contracts
 
 check: lint types test
 
@@ -49,13 +60,29 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements-dev.txt
 	touch $@
 
-# uv resolves; pip, which every Python brings, installs.
+# torch first and with what it needs: the index's build brings CUDA's libraries, which the lock leaves out because a build for
+# CPUs (PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu) has none and is a gigabyte smaller. torchaudio is built for
+# CUDA only; without its native part it works in Python, which is all that CosyVoice asks of it here.
+$(GPU_VENV)/stamp: requirements-gpu-tests.txt
+	$(PYTHON) -m venv $(GPU_VENV)
+	$(GPU_BIN)/python -m pip install --quiet -c $< torch
+	$(GPU_BIN)/python -m pip install --quiet --no-deps -r $<
+	rm -f $(GPU_VENV)/lib/python3.11/site-packages/torchaudio/lib/*.so
+	touch $@
+
+# uv resolves; pip, which every Python brings, installs. Each lock keeps the versions of those before it, but the last, which
+# stands alone.
+RESOLVE = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-annotate --no-header
+
 lock:
 	$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-annotate --no-header \
-	  pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-annotate --no-header \
-	  --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(RESOLVE) pyproject.toml -o requirements.txt
+	$(RESOLVE) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(RESOLVE) --extra funasr -c requirements.txt pyproject.toml -o requirements-funasr.txt
+	$(RESOLVE) --extra dev --extra funasr --extra gpu-tests -c requirements-dev.txt -c requirements-funasr.txt \
+	  pyproject.toml -o requirements-gpu-tests.txt
+	sed -i -E '/^(cuda|nvidia|triton)[a-z0-9-]*==/d' requirements-gpu-tests.txt
+	$(RESOLVE) --build-constraints deploy/cosyvoice-build.txt deploy/cosyvoice.in -o requirements-cosyvoice.txt
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(GPU_VENV) .cache .mypy_cache .ruff_cache .pytest_cache
