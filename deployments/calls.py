@@ -27,7 +27,7 @@ from conversation.audio import HEARING_HZ, Audio, from_pcm16, to_pcm16
 from conversation.errors import StageError, StageFailed, StageLate, StageLost
 from conversation.stages import Hints, Message, ReplyParams, ReplyPart, Tool, Transcript, VadState
 from deployments.asr.memories import Ticket, TicketLost, Token
-from deployments.vad.rows import Rows, join, pack, split_states
+from deployments.vad.rows import FRAME_BYTES, Rows, join, pack, split_states
 
 READY_DEADLINE_S = 2.0
 VAD_DEADLINE_S = 2.0
@@ -41,7 +41,10 @@ GATHER_S = 0.003
 CALLS_IN_FLIGHT = 2
 """While one call is answered the next is on its way; a third would only split the batches."""
 MAX_ROWS = 512
-"""In one call: about 1.2 MB of frames and Silero states, of the 4 MiB that a gRPC message may have."""
+"""In one call: about 1.2 MB of frames and Silero states."""
+MAX_ROWS_BYTES = 3 * 2**20
+"""Of the 4 MiB that a gRPC message may have. It takes 73 rows of a model whose states are as large as FSMN's,
+42 KB."""
 
 REPLAYED_AT_ONCE_S = 30.0
 """A lost segment is replayed in steps of so much audio: 1 MB of the same 4."""
@@ -183,6 +186,8 @@ class RemoteVad:
         self._waiting: list[_Asked] = []
         self._gathering = False
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._state_bytes = 0
+        """Of this model's states; known with the first answer, which is for those who have none yet."""
 
     async def step(
         self, frames: NDArray[np.float32], states: Sequence[VadState | None]
@@ -213,8 +218,9 @@ class RemoteVad:
     def _next_batch(self) -> list[_Asked]:
         """Those who still wait, oldest first, as many as fit."""
         waiting = [asked for asked in self._waiting if not asked.answer.done()]
+        most = min(MAX_ROWS, MAX_ROWS_BYTES // (FRAME_BYTES + self._state_bytes))
         rows, fit = 0, 0
-        while fit < len(waiting) and (fit == 0 or rows + len(waiting[fit].rows) <= MAX_ROWS):
+        while fit < len(waiting) and (fit == 0 or rows + len(waiting[fit].rows) <= most):
             rows += len(waiting[fit].rows)
             fit += 1
         self._waiting = waiting[fit:]
@@ -234,6 +240,7 @@ class RemoteVad:
             _fail(batch, StageLost("vad", "the call was given up"))
             raise
         else:
+            self._state_bytes = len(states) // len(rows)
             _share_out(batch, probabilities, states)
 
 

@@ -15,6 +15,9 @@ from conversation.audio import HEARING_HZ, Audio, from_pcm16, to_pcm16
 from conversation.errors import StageFailed
 from conversation.stages import FRAME_SAMPLES, VadState
 
+FRAME_BYTES = 2 * FRAME_SAMPLES
+"""As it travels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:

@@ -13,7 +13,15 @@ from ray.exceptions import RayActorError
 
 from conversation.errors import StageFailed, StageLate, StageLost
 from conversation.stages import FRAME_SAMPLES
-from deployments.calls import CALLS_IN_FLIGHT, MAX_ROWS, VAD_DEADLINE_S, RemoteVad, call, stream
+from deployments.calls import (
+    CALLS_IN_FLIGHT,
+    MAX_ROWS,
+    MAX_ROWS_BYTES,
+    VAD_DEADLINE_S,
+    RemoteVad,
+    call,
+    stream,
+)
 from deployments.vad.rows import Rows
 from tests import virtual_time
 
@@ -99,6 +107,25 @@ def test_a_call_carries_no_more_rows_than_fit() -> None:
         return handle
 
     assert virtual_time.run(listen()).rows == [MAX_ROWS, 1]
+
+
+def test_large_states_make_the_calls_smaller() -> None:
+    """As large as they may be: 64 KB."""
+
+    async def answer(rows: Rows) -> tuple[bytes, bytes]:
+        await asyncio.sleep(0.01)
+        return np.ones(len(rows), np.float32).tobytes(), bytes(len(rows) * 2**16)
+
+    async def listen() -> ScriptedHandle:
+        handle = ScriptedHandle(answer)
+        vad = remote(handle)
+        _, [state] = await vad.step(SILENCE, [None])
+        await asyncio.gather(*(vad.step(SILENCE, [state]) for _ in range(100)))
+        return handle
+
+    rows = virtual_time.run(listen()).rows
+    assert sum(rows) == 101
+    assert max(rows) * 2**16 < MAX_ROWS_BYTES
 
 
 def test_a_call_is_made_for_nobody_in_particular() -> None:
