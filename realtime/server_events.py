@@ -23,6 +23,7 @@ from conversation.events import (
     ItemAdded,
     ItemDeleted,
     ItemTruncated,
+    OutputArguments,
     OutputAudio,
     OutputDone,
     OutputStarted,
@@ -37,7 +38,7 @@ from conversation.events import (
     TranscriptionFailed,
     TurnTimed,
 )
-from conversation.items import Item, new_id
+from conversation.items import CallItem, Item, MessageItem, new_id
 from conversation.stages import Usage
 from realtime.items import to_wire
 from realtime.session_object import SessionObject
@@ -68,6 +69,8 @@ EventType = Literal[
     "response.output_audio_transcript.done",
     "response.output_audio.delta",
     "response.output_audio.done",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
     "response.content_part.done",
     "response.output_item.done",
     "response.done",
@@ -93,6 +96,8 @@ class ServerEvents:
         self._written = 0
         self._spoken: set[str] = set()
         """Responses in progress whose output is speech."""
+        self._aside: set[str] = set()
+        """Responses in progress that are out of band: their items are not the conversation's."""
 
     def of(self, event: Event) -> list[str]:
         return [self._text(kind, fields) for kind, fields in self._told(event)]
@@ -196,16 +201,19 @@ class ServerEvents:
     def _(self, event: ResponseStarted) -> Told:
         if event.response.modality == "audio":
             self._spoken.add(event.response.id)
+        if event.response.aside:
+            self._aside.add(event.response.id)
         yield "response.created", {"response": self._response(event.response)}
 
     @_told.register
     def _(self, event: OutputStarted) -> Told:
         item = to_wire(event.item)
-        in_response = {"response_id": event.response_id, "output_index": event.output_index}
-        yield "response.output_item.added", {**in_response, "item": item}
-        yield "conversation.item.added", {"previous_item_id": event.previous_item_id, "item": item}
-        part = self._part(event.response_id, "")
-        yield "response.content_part.added", {**_place(event, event.item.id), "part": part}
+        yield "response.output_item.added", {**_in_response(event), "item": item}
+        if event.response_id not in self._aside:
+            yield "conversation.item.added", {"previous_item_id": event.previous_item_id, "item": item}
+        if isinstance(event.item, MessageItem):
+            part = self._part(event.response_id, "")
+            yield "response.content_part.added", {**_place(event, event.item.id), "part": part}
 
     @_told.register
     def _(self, event: OutputText) -> Told:
@@ -222,21 +230,40 @@ class ServerEvents:
         yield "response.output_audio.delta", {**_place(event, event.item_id), "delta": delta}
 
     @_told.register
+    def _(self, event: OutputArguments) -> Told:
+        fields = {"item_id": event.item_id, "call_id": event.call_id, "delta": event.delta}
+        yield "response.function_call_arguments.delta", {**_in_response(event), **fields}
+
+    @_told.register
     def _(self, event: OutputDone) -> Told:
-        item, place, text = to_wire(event.item), _place(event, event.item.id), event.item.text
-        if event.response_id in self._spoken:
-            yield "response.output_audio.done", place
-            yield "response.output_audio_transcript.done", {**place, "transcript": text}
-        else:
-            yield "response.output_text.done", {**place, "text": text}
-        yield "response.content_part.done", {**place, "part": self._part(event.response_id, text)}
-        yield "conversation.item.done", {"previous_item_id": event.previous_item_id, "item": item}
-        in_response = {"response_id": event.response_id, "output_index": event.output_index}
-        yield "response.output_item.done", {**in_response, "item": item}
+        item = to_wire(event.item)
+        yield from self._content_done(event)
+        if event.response_id not in self._aside:
+            yield "conversation.item.done", {"previous_item_id": event.previous_item_id, "item": item}
+        yield "response.output_item.done", {**_in_response(event), "item": item}
+
+    def _content_done(self, event: OutputDone) -> Told:
+        place = _place(event, event.item.id)
+        if isinstance(event.item, CallItem):
+            call = event.item.call
+            fields = {"item_id": event.item.id, "call_id": call.call_id, "name": call.name}
+            yield (
+                "response.function_call_arguments.done",
+                {**_in_response(event), **fields, "arguments": call.arguments},
+            )
+        elif isinstance(event.item, MessageItem):
+            text = event.item.text
+            if event.response_id in self._spoken:
+                yield "response.output_audio.done", place
+                yield "response.output_audio_transcript.done", {**place, "transcript": text}
+            else:
+                yield "response.output_text.done", {**place, "text": text}
+            yield "response.content_part.done", {**place, "part": self._part(event.response_id, text)}
 
     @_told.register
     def _(self, event: ResponseDone) -> Told:
         self._spoken.discard(event.response.id)
+        self._aside.discard(event.response.id)
         yield "response.done", {"response": self._response(event.response)}
 
     @_told.register
@@ -258,7 +285,7 @@ class ServerEvents:
             "status": response.status,
             "status_details": _status_details(response),
             "output": [to_wire(item) for item in response.output],
-            "conversation_id": self._conversation_id,
+            "conversation_id": None if response.aside else self._conversation_id,
             "output_modalities": [response.modality],
             "max_output_tokens": response.max_output_tokens or "inf",
             "audio": {"output": {"format": {"type": "audio/pcm", "rate": WIRE_HZ}, "voice": response.voice}},
@@ -267,13 +294,15 @@ class ServerEvents:
         }
 
 
-def _place(event: OutputStarted | OutputText | OutputAudio | OutputDone, item_id: str) -> Fields:
-    return {
-        "response_id": event.response_id,
-        "item_id": item_id,
-        "output_index": event.output_index,
-        "content_index": 0,
-    }
+Output = OutputStarted | OutputText | OutputAudio | OutputArguments | OutputDone
+
+
+def _in_response(event: Output) -> Fields:
+    return {"response_id": event.response_id, "output_index": event.output_index}
+
+
+def _place(event: Output, item_id: str) -> Fields:
+    return {**_in_response(event), "item_id": item_id, "content_index": 0}
 
 
 def _status_details(response: Response) -> Fields | None:

@@ -30,15 +30,15 @@ from conversation.events import (
     TranscriptionFailed,
     TurnTimed,
 )
-from conversation.items import AudioPart, Item, ItemStatus, TextPart
+from conversation.items import AudioPart, ItemStatus, MessageItem, TextPart
 from conversation.settings import Modality
 from conversation.stages import Usage
 from conversation.timing import TurnTiming
 from realtime.server_events import ServerEvents
 from tests.stock_events import stock_event
 
-USER = Item("item_u", "user", (TextPart("Hello."),))
-SPOKEN = Item("item_s", "user", (AudioPart(None),))
+USER = MessageItem("item_u", "user", (TextPart("Hello."),))
+SPOKEN = MessageItem("item_s", "user", (AudioPart(None),))
 SAMPLES = np.array([0.0, 0.5, -1.0, 2.0], np.float32)
 
 
@@ -58,8 +58,8 @@ def answer(
     """One response, from its start to its end."""
     part = AudioPart(heard) if modality == "audio" else TextPart(heard)
     item_status: ItemStatus = "completed" if status == "completed" else "incomplete"
-    begun = Item("item_a", "assistant", (), "in_progress")
-    done = Item("item_a", "assistant", (part,), item_status)
+    begun = MessageItem("item_a", "assistant", (), "in_progress")
+    done = MessageItem("item_a", "assistant", (part,), item_status)
     response = Response("resp_1", modality, "anna", metadata={"client_event_id": "7"})
     end = Response(
         "resp_1",
@@ -254,7 +254,7 @@ def test_an_interrupted_answer_closes_what_is_open_with_what_was_sent(reason: st
 
 
 def test_a_spoken_answer_that_never_got_a_word_out_still_closes_as_speech() -> None:
-    empty = Item("item_a", "assistant", (), "incomplete")
+    empty = MessageItem("item_a", "assistant", (), "incomplete")
     start, begun, *_ = answer("audio")
     events = told(start, begun, OutputDone("resp_1", empty, None))
     assert types(events)[4:] == SPOKEN_ANSWER[7:-1]
@@ -288,13 +288,13 @@ def test_a_deleted_item() -> None:
     [
         (USER, [{"type": "input_text", "text": "Hello."}]),
         (SPOKEN, [{"type": "input_audio", "transcript": None}]),
-        (Item("i", "user", (AudioPart("Yes."),)), [{"type": "input_audio", "transcript": "Yes."}]),
-        (Item("i", "system", (TextPart("Be kind."),)), [{"type": "input_text", "text": "Be kind."}]),
-        (Item("i", "assistant", (TextPart("No."),)), [{"type": "output_text", "text": "No."}]),
-        (Item("i", "assistant", (AudioPart(None),)), [{"type": "output_audio", "transcript": ""}]),
+        (MessageItem("i", "user", (AudioPart("Yes."),)), [{"type": "input_audio", "transcript": "Yes."}]),
+        (MessageItem("i", "system", (TextPart("Be kind."),)), [{"type": "input_text", "text": "Be kind."}]),
+        (MessageItem("i", "assistant", (TextPart("No."),)), [{"type": "output_text", "text": "No."}]),
+        (MessageItem("i", "assistant", (AudioPart(None),)), [{"type": "output_audio", "transcript": ""}]),
     ],
 )
-def test_a_retrieved_item_of_any_kind(item: Item, content: list[dict[str, Any]]) -> None:
+def test_a_retrieved_item_of_any_kind(item: MessageItem, content: list[dict[str, Any]]) -> None:
     event = stock_event(ServerEvents(extensions=False).item_retrieved(item))
     assert event["type"] == "conversation.item.retrieved"
     assert event["item"]["content"] == content
