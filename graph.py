@@ -43,10 +43,13 @@ def build(config: Config) -> Application:
 
 
 def hosted(stage: Deployment, config: StageConfig, name: str | None = None) -> Application:
+    actor: dict[str, Any] = {"num_cpus": config.cpus, "num_gpus": config.gpus}
+    if config.python is not None:
+        actor["runtime_env"] = {"py_executable": config.python}
     return stage.options(
         name=name or stage.name,
         num_replicas=config.replicas,
-        ray_actor_options={"num_cpus": config.cpus, "num_gpus": config.gpus},
+        ray_actor_options=actor,
         max_ongoing_requests=config.max_ongoing,
         graceful_shutdown_timeout_s=5,
     ).bind(config.model, config.options)

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from conversation.errors import ConfigError
@@ -42,6 +42,16 @@ class StageConfig(_Strict):
     """For each replica; may be a fraction."""
     max_ongoing: Annotated[int, Field(ge=1)] = 64
     """Calls that one replica works on at a time; more wait at the callers."""
+    python: str | None = None
+    """The interpreter that its replicas run in, by its full path, the same on each node that may hold one:
+    for models whose libraries fit no others (see deployments.interpreters). None: the server's own."""
+
+    @field_validator("python")
+    @classmethod
+    def _is_full_path(cls, python: str | None) -> str | None:
+        if python is not None and not python.startswith("/"):
+            raise ValueError("give the full path of an interpreter, such as /opt/cosyvoice/bin/python")
+        return python
 
 
 class IngressConfig(_Strict):

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from conversation.errors import ConfigError
+from conversation.errors import ConfigError, StageFailed
 from deployments.weights import catalogue, locate
 
 _LAYOUT = "config.yaml, configuration.json, model.pt and what configuration.json names"
@@ -35,6 +35,7 @@ class OpenedModel:
     """A model ready to be asked, by one thread at a time.
 
     Attributes:
+        stage: whose failures its failures are: "vad" or "asr".
         kind: FunASR's name of its class, e.g. "ParaformerStreaming".
         device: where it runs, e.g. "cpu" or "cuda:0".
         network: the torch module, in evaluation mode. FunASR adds `inference` to it.
@@ -42,13 +43,16 @@ class OpenedModel:
             config.yaml. Never written to.
     """
 
+    stage: str
     kind: str
     device: str
     network: Any
     settings: Mapping[str, Any] = field(hash=False)
 
     def infer(self, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
-        """What the model makes of each input, in FunASR's own form. Raises whatever the library raises.
+        """What the model makes of each input, in FunASR's own form; nothing at all where it heard nothing.
+
+        Raises StageFailed when the model fails.
 
         Args:
             inputs: float32 arrays of shape (n,) at 16 kHz, or texts. Many at once only where the model can.
@@ -57,11 +61,15 @@ class OpenedModel:
         import torch
 
         keys = [str(number) for number in range(len(inputs))]
-        with torch.inference_mode():
-            results, _ = self.network.inference(
-                data_in=list(inputs), key=keys, **{**self.settings, **options}
-            )
-        return list(results)
+        told = {**self.settings, **options}
+        try:
+            with torch.inference_mode():
+                answer = self.network.inference(data_in=list(inputs), key=keys, **told)
+        except Exception as error:  # the library's errors and torch's have no common base
+            raise StageFailed(
+                self.stage, f"the {self.kind} failed: {type(error).__name__}: {error}"
+            ) from error
+        return list(answer[0]) if answer else []
 
 
 def open_model(
@@ -86,7 +94,8 @@ def open_model(
         kinds: classes of FunASR that will do, e.g. {"Paraformer"}; empty: any.
         device: "cpu", "cuda:0", ...; None: the first GPU, or the CPU where there is none.
         threads: of the CPU, for one operator. Torch has one such number for the whole process.
-        options: override what config.yaml says, e.g. fp16=True.
+        options: override what config.yaml says, e.g. fp16=True. Dither, noise that some configurations add to
+            the sound before its features are computed, is off: the same sound gives the same answer.
     """
     directory = _directory(weights, stage)
     kind = _kind(directory, stage, kinds)
@@ -98,6 +107,7 @@ def open_model(
         "ncpu": threads,
         "trust_remote_code": False,
         "ignore_init_mismatch": False,
+        "frontend_conf": {**options.get("frontend_conf", {}), "dither": 0.0},
     }
     with _without_side_effects() as printed:
         try:
@@ -114,7 +124,7 @@ def open_model(
             f"{stage}: the weights in {directory} are not those of its config.yaml; {len(missing)} are "
             f"missing, the first: {missing[0]}. Fetch the directory again, whole"
         )
-    return OpenedModel(kind, settings["device"], network, settings)
+    return OpenedModel(stage, kind, settings["device"], network, settings)
 
 
 def _directory(weights: str, stage: str) -> Path:

@@ -91,10 +91,12 @@ def cpus_of(config: Config) -> float:
 
 
 def require_room(config: Config) -> None:
-    """Raises NoRoom, a ConfigError, when the stages want more GPUs than this machine has."""
+    """Raises ConfigError when the stages want what this machine lacks: GPUs, an interpreter."""
     from deployments import room
 
-    room.require_room(room.asked(config))
+    asks = room.asked(config)
+    room.require_room(asks)
+    room.require_interpreters(config, asks)
 
 
 def deploy(config: Config) -> None:

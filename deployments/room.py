@@ -1,4 +1,4 @@
-"""Whether a cluster can ever hold what a server asks for. Serve itself would wait without end.
+"""Whether a cluster can ever run what a server asks for. Serve itself would wait without end.
 
 Refuses only what is certain: a replica that is larger than every node, and a sum that is larger than the
 cluster. It packs nothing, and knows nothing of labels, placement groups, what others use, or the replicas
@@ -17,6 +17,7 @@ from ray.serve.exceptions import RayServeException
 
 from conversation.errors import ConfigError
 from deployments.config import Config
+from deployments.interpreters import NoInterpreter, require_interpreter
 from deployments.local_ray import serve_environment
 
 Resources = Mapping[str, float]
@@ -46,6 +47,8 @@ class Ask:
     replicas: int
     each: Resources
     """For one replica, all of it on one node."""
+    python: str | None = None
+    """Its interpreter, where that is not the server's own."""
 
 
 def require_cluster(config: Config) -> None:
@@ -56,8 +59,10 @@ def require_cluster(config: Config) -> None:
     if not (ray.is_initialized() and ray.get_runtime_context().worker.mode == ray.WORKER_MODE):
         return
     require_environment()
+    asks = asked(config, _overrides(config))
     if not config.cluster.grows:
-        require_room(asked(config, _overrides(config)))
+        require_room(asks)
+    require_interpreters(config, asks)
 
 
 def require_room(asks: Mapping[str, Ask]) -> None:
@@ -68,6 +73,24 @@ def require_room(asks: Mapping[str, Ask]) -> None:
         raise NoRoom("\n".join(["this cluster can never run it:", *lacking, REMEDY]))
 
 
+def require_interpreters(config: Config, asks: Mapping[str, Ask]) -> None:
+    """Raises NoInterpreter, a ConfigError, where a stage's own interpreter can run it on no node."""
+    for name, stage in config.stages.items():
+        ask = asks[name]
+        if stage.python is not None and ask.python != stage.python:
+            raise NoInterpreter(
+                f"deployments: {name}: its ray_actor_options replace those of {name}.python as a whole; add "
+                f"`runtime_env: {{py_executable: {stage.python}}}` to them, or leave {name}.python out"
+            )
+        if ask.python is not None:
+            nodes = {
+                node["NodeID"]: node["NodeManagerAddress"]
+                for node in ray.nodes()
+                if node["Alive"] and _holds(node["Resources"], ask.each)
+            }
+            require_interpreter(name, ask.python, [stage.model.partition(":")[0]], nodes)
+
+
 def asked(config: Config, overrides: Iterable[Mapping[str, Any]] = ()) -> dict[str, Ask]:
     """By deployment: what the configuration asks for, unless `overrides` do.
 
@@ -76,7 +99,7 @@ def asked(config: Config, overrides: Iterable[Mapping[str, Any]] = ()) -> dict[s
     """
     asks = {"ingress": Ask(config.ingress.replicas, {"CPU": config.ingress.cpus})}
     for name, stage in config.stages.items():
-        asks[name] = Ask(stage.replicas, {"CPU": stage.cpus, "GPU": stage.gpus})
+        asks[name] = Ask(stage.replicas, {"CPU": stage.cpus, "GPU": stage.gpus}, stage.python)
     for override in overrides:
         name = override["name"]
         if name in asks:  # else Serve says which ones there are
@@ -114,7 +137,8 @@ def _overridden(ask: Ask, override: Mapping[str, Any]) -> Ask:
     """As Serve does it: `ray_actor_options` are replaced as a whole."""
     options = override.get("ray_actor_options")
     if options is not None:
-        ask = replace(ask, each=_share(options))
+        python = (options.get("runtime_env") or {}).get("py_executable")
+        ask = replace(ask, each=_share(options), python=python)
     scaling = override.get("autoscaling_config")
     if scaling:
         return replace(ask, replicas=scaling.get("initial_replicas") or scaling.get("min_replicas", 1))

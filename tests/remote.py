@@ -26,13 +26,19 @@ class Root:
 
 
 def hosted(
-    stage: Deployment, name: str, model: str, options: Mapping[str, Any] | None = None, *, replicas: int = 1
+    stage: Deployment,
+    name: str,
+    model: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    replicas: int = 1,
+    max_ongoing: int = 500,
 ) -> Any:
     return stage.options(
         name=name,
         num_replicas=replicas,
         ray_actor_options={"num_cpus": CPUS},
-        max_ongoing_requests=500,
+        max_ongoing_requests=max_ongoing,
         graceful_shutdown_timeout_s=1,
     ).bind(model, dict(options or {}))
 

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ray import serve
+from ray.serve.config import RequestRouterConfig
 
 from conversation.stages import Llm as LlmModel
 from conversation.stages import Message, ReplyParams, ReplyPart, Tool
@@ -14,7 +15,12 @@ from deployments.hosting import LiveCalls, listen_on_loopback_if_asked
 from deployments.loading import load
 
 
-@serve.deployment(name="llm")
+@serve.deployment(
+    name="llm",
+    # For models that keep what they read of a session's prompt. One that only forwards to an endpoint gains
+    # nothing by it, and loses nothing: any replica of it carries hundreds of streams.
+    request_router_config=RequestRouterConfig(request_router_class="deployments.routing.HolderFirst"),
+)
 class Llm:
     def __init__(self, model: str, options: dict[str, Any]) -> None:
         listen_on_loopback_if_asked()

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conversation.audio import HEARING_HZ
-from conversation.errors import StageFailed
-from conversation.stages import FRAME_SAMPLES, VadState
+from conversation.stages import VadState
 from deployments.model_thread import ModelThread
 from deployments.onnx import OnnxModel
+from deployments.vad.shapes import check
 from deployments.weights import locate
 
 CONTEXT_SAMPLES = 64
@@ -44,7 +44,7 @@ class Silero:
         self, frames: NDArray[np.float32], states: Sequence[VadState | None]
     ) -> tuple[NDArray[np.float32], list[VadState]]:
         """See `Vad.step`. Raises StageFailed when a shape or dtype is wrong, or the model fails."""
-        _check(frames, states)
+        check(frames, states, STATE_VALUES)
         return await self._thread.run(self._step, frames, states)
 
     def _step(
@@ -64,19 +64,3 @@ class Silero:
         recurrent = recurrent.swapaxes(0, 1).reshape(listeners, _RECURRENT)
         after = np.concatenate([recurrent, heard[:, -CONTEXT_SAMPLES:]], axis=1)
         return probabilities[:, 0], list(after)
-
-
-def _check(frames: NDArray[np.float32], states: Sequence[VadState | None]) -> None:
-    if frames.ndim != 2 or frames.shape[1] != FRAME_SAMPLES or not len(frames):
-        raise StageFailed("vad", f"frames must be of shape (B, {FRAME_SAMPLES}), B >= 1; got {frames.shape}")
-    if frames.dtype != np.float32:
-        raise StageFailed("vad", f"frames must be float32, got {frames.dtype}")
-    if len(states) != len(frames):
-        raise StageFailed("vad", f"{len(frames)} frames came with {len(states)} states")
-    for row, state in enumerate(states):
-        if state is not None and (state.shape != (STATE_VALUES,) or state.dtype != np.float32):
-            raise StageFailed(
-                "vad",
-                f"state {row} must be float32 of shape ({STATE_VALUES},), got {state.dtype} "
-                f"of shape {state.shape}; was it made by another model?",
-            )

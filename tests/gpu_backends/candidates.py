@@ -22,11 +22,26 @@ def vad(tiny: Path) -> list[Candidate]:
 
 
 def asr(tiny: Path) -> list[Candidate]:
-    return []
+    streaming = "deployments.asr.paraformer_streaming:ParaformerStreaming"
+    options = {"weights": str(tiny.resolve() / "paraformer-streaming"), "device": "cpu"}
+    return [
+        Candidate("paraformer-streaming", streaming, options),
+        Candidate("remote-paraformer-streaming", streaming, options, remote=True),
+    ]
 
 
 def segment_asr(tiny: Path) -> list[Candidate]:
-    return []
+    models = tiny.resolve()
+    paraformer = "deployments.asr.paraformer:Paraformer"
+    seaco = {"weights": str(models / "seaco"), "punctuation": str(models / "ct-punc"), "device": "cpu"}
+    plain = {"weights": str(models / "paraformer"), "device": "cpu"}
+    sensevoice = {"weights": str(models / "sensevoice"), "device": "cpu"}
+    return [
+        Candidate("paraformer", paraformer, plain),
+        Candidate("seaco-paraformer", paraformer, seaco),
+        Candidate("sensevoice", "deployments.asr.sensevoice:SenseVoice", sensevoice),
+        Candidate("remote-seaco-paraformer", paraformer, seaco, remote=True),
+    ]
 
 
 def tts(tiny: Path) -> list[Candidate]:

@@ -59,6 +59,10 @@ def test_every_configuration_here_binds_to_the_graph(path: Path) -> None:
             r"tts\.options\.thread: Piper has no such option \(did you mean 'threads'\?\)",
         ),
         (
+            {"tts": {"model": "conversation.scripted:ScriptedTts", "python": "python3.11"}},
+            r"tts\.python: .*give the full path of an interpreter, .* got 'python3\.11'",
+        ),
+        (
             {"asr_final": {"model": "conversation.scripted:ScriptedAsr", "options": {"script": []}}},
             r"asr_final\.model: it streams; asr_final wants one that takes whole segments",
         ),

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from deployments.config import Config, load_config
+from deployments.config import Config, StageConfig, load_config
+from deployments.interpreters import NoInterpreter
 from deployments.local_ray import ROOT
-from deployments.room import Ask, NoRoom, asked, missing, require_environment
+from deployments.room import Ask, NoRoom, asked, missing, require_environment, require_interpreters
 
 HEAD = {"CPU": 4.0, "node:__internal_head__": 1.0}
 GPU_NODE = {"CPU": 8.0, "GPU": 2.0, "accelerator_type:A10G": 1.0}
@@ -81,6 +82,17 @@ def test_actor_options_replace_the_configurations_shares_as_a_whole() -> None:
     assert ask.each == {"CPU": 1, "GPU": 0.5, "memory": 1e9, "nvme": 1, "accelerator_type:A10G": 0.001}
     assert not list(missing({"tts": ask}, [{**GPU_NODE, "nvme": 1.0, "memory": 2e9}]))
     assert list(missing({"tts": ask}, [{**HEAD, "GPU": 2.0, "nvme": 1.0, "memory": 2e9}]))
+
+
+def test_actor_options_that_lost_a_stages_interpreter_are_refused() -> None:
+    tts = StageConfig(model="conversation.scripted:ScriptedTts", python="/opt/cosyvoice/bin/python")
+    config = scripted(tts=tts)
+    assert asked(config)["tts"].python == "/opt/cosyvoice/bin/python"
+    asks = asked(config, [{"name": "tts", "ray_actor_options": {"num_gpus": 0.5}}])
+    with pytest.raises(
+        NoInterpreter, match=r"add `runtime_env: \{py_executable: /opt/cosyvoice/bin/python\}`"
+    ):
+        require_interpreters(config, asks)
 
 
 def test_a_ray_that_was_started_without_serve_env_is_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
