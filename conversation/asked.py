@@ -108,4 +108,5 @@ def _response(request: ResponseRequest, settings: Settings) -> Response:
         request.max_output_tokens or settings.max_output_tokens,
         request.metadata,
         request.aside,
+        request.encoding,
     )

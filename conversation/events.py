@@ -37,6 +37,8 @@ class Response:
     metadata: Mapping[str, str] | None = None
     aside: bool = False
     """Out of band: beside the conversation."""
+    encoding: str | None = None
+    """How the client wants the sound written, if otherwise than the session has it."""
     status: Status = "in_progress"
     reason: Reason | None = None
     """Why it was cancelled or is incomplete."""

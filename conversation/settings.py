@@ -77,6 +77,7 @@ class ResponseRequest:
     Attributes:
         aside: out of band: nothing of it enters the conversation, and it may run beside another response.
         input: what to answer instead of the conversation.
+        encoding: how the client wants the sound written; a conversation only hands it on.
     """
 
     instructions: str | None = None
@@ -88,6 +89,7 @@ class ResponseRequest:
     tool_choice: ToolChoice | None = None
     aside: bool = False
     input: tuple[Item | ItemReference, ...] | None = None
+    encoding: str | None = None
 
 
 class Deadlines(_Strict):

@@ -83,7 +83,7 @@ class ConversationItemDelete(_ClientEvent):
 
 
 class ResponseAudioOutput(Wire):
-    format: AudioFormat = AudioFormat()
+    format: AudioFormat | None = None
     voice: Voice | None = None
 
 
@@ -120,6 +120,7 @@ class ResponseParams(Wire):
             instructions=self.instructions or None,
             modality=self.output_modalities[0] if self.output_modalities else None,
             voice=None if voice is None else voice_name(voice),
+            encoding=None if self.audio.output.format is None else self.audio.output.format.type,
             max_output_tokens=MAX_OUTPUT_TOKENS if tokens == "inf" else tokens,
             metadata=self.metadata,
             tools=None if self.tools is None else tools_of(self.tools),
@@ -141,9 +142,9 @@ class ResponseCancel(_ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """`input_audio_buffer.append`, decoded: 16-bit little-endian mono PCM at 24 kHz, any number of bytes."""
+    """`input_audio_buffer.append`: any number of bytes of sound, in the session's input format."""
 
-    pcm: bytes
+    sound: bytes
 
 
 TypedEvent = (

@@ -14,7 +14,6 @@ from dataclasses import asdict
 from functools import singledispatchmethod
 from typing import Any, Literal
 
-from conversation.audio import to_pcm16
 from conversation.errors import ClientError
 from conversation.events import (
     Event,
@@ -40,6 +39,7 @@ from conversation.events import (
 )
 from conversation.items import CallItem, Item, MessageItem, new_id
 from conversation.stages import Usage
+from realtime.encodings import ENCODINGS, PCM, OutgoingAudio
 from realtime.items import to_wire
 from realtime.session_object import SessionObject
 from realtime.shapes import WIRE_HZ
@@ -94,8 +94,9 @@ class ServerEvents:
         self._conversation_id = new_id("conv")
         self._id_prefix = f"event_{secrets.token_hex(6)}"
         self._written = 0
-        self._spoken: set[str] = set()
-        """Responses in progress whose output is speech."""
+        self._encoding = PCM
+        self._spoken: dict[str, OutgoingAudio] = {}
+        """Responses in progress whose output is speech, by their ids."""
         self._aside: set[str] = set()
         """Responses in progress that are out of band: their items are not the conversation's."""
 
@@ -103,9 +104,11 @@ class ServerEvents:
         return [self._text(kind, fields) for kind, fields in self._told(event)]
 
     def session_created(self, session: SessionObject) -> str:
+        self._encoding = session.output_encoding
         return self._text("session.created", {"session": session.on_the_wire()})
 
     def session_updated(self, session: SessionObject) -> str:
+        self._encoding = session.output_encoding
         return self._text("session.updated", {"session": session.on_the_wire()})
 
     def item_retrieved(self, item: Item) -> str:
@@ -200,7 +203,8 @@ class ServerEvents:
     @_told.register
     def _(self, event: ResponseStarted) -> Told:
         if event.response.modality == "audio":
-            self._spoken.add(event.response.id)
+            encoding = ENCODINGS[event.response.encoding or self._encoding.name]
+            self._spoken[event.response.id] = OutgoingAudio(encoding)
         if event.response.aside:
             self._aside.add(event.response.id)
         yield "response.created", {"response": self._response(event.response)}
@@ -226,8 +230,8 @@ class ServerEvents:
 
     @_told.register
     def _(self, event: OutputAudio) -> Told:
-        delta = base64.b64encode(to_pcm16(event.audio)).decode("ascii")
-        yield "response.output_audio.delta", {**_place(event, event.item_id), "delta": delta}
+        sound = self._spoken[event.response_id].feed(event.audio)
+        yield from _sound(_place(event, event.item_id), sound)
 
     @_told.register
     def _(self, event: OutputArguments) -> Told:
@@ -254,6 +258,7 @@ class ServerEvents:
         elif isinstance(event.item, MessageItem):
             text = event.item.text
             if event.response_id in self._spoken:
+                yield from _sound(place, self._spoken[event.response_id].end())
                 yield "response.output_audio.done", place
                 yield "response.output_audio_transcript.done", {**place, "transcript": text}
             else:
@@ -262,9 +267,9 @@ class ServerEvents:
 
     @_told.register
     def _(self, event: ResponseDone) -> Told:
-        self._spoken.discard(event.response.id)
-        self._aside.discard(event.response.id)
         yield "response.done", {"response": self._response(event.response)}
+        self._spoken.pop(event.response.id, None)
+        self._aside.discard(event.response.id)
 
     @_told.register
     def _(self, event: TurnTimed) -> Told:
@@ -278,6 +283,11 @@ class ServerEvents:
             return {"type": "audio", "transcript": text}
         return {"type": "text", "text": text}
 
+    def _format(self, response: Response) -> Fields:
+        spoken = self._spoken.get(response.id)
+        encoding = spoken.encoding if spoken else ENCODINGS[response.encoding or self._encoding.name]
+        return {"type": encoding.name, **({"rate": WIRE_HZ} if encoding is PCM else {})}
+
     def _response(self, response: Response) -> Fields:
         return {
             "object": "realtime.response",
@@ -288,10 +298,15 @@ class ServerEvents:
             "conversation_id": None if response.aside else self._conversation_id,
             "output_modalities": [response.modality],
             "max_output_tokens": response.max_output_tokens or "inf",
-            "audio": {"output": {"format": {"type": "audio/pcm", "rate": WIRE_HZ}, "voice": response.voice}},
+            "audio": {"output": {"format": self._format(response), "voice": response.voice}},
             "usage": None if response.status == "in_progress" else _usage(response.usage),
             "metadata": None if response.metadata is None else dict(response.metadata),
         }
+
+
+def _sound(place: Fields, sound: bytes) -> Told:
+    if sound:
+        yield "response.output_audio.delta", {**place, "delta": base64.b64encode(sound).decode("ascii")}
 
 
 Output = OutputStarted | OutputText | OutputAudio | OutputArguments | OutputDone

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from conversation.errors import ClientError
 from conversation.settings import HintSettings, Settings, TurnDetection
+from realtime.encodings import ENCODINGS, Encoding
 from realtime.session_shape import AudioInput, AudioOutput, ServerVad, Session, SessionAudio, Transcription
 from realtime.shapes import chosen, tools_of, voice_name
 from realtime.validation import Wire, checked, null_is_not_given
@@ -62,6 +63,14 @@ class SessionObject:
             }
         )
         return replace(self, shape=shape)
+
+    @property
+    def input_encoding(self) -> Encoding:
+        return ENCODINGS[self.shape.audio.input.format.type]
+
+    @property
+    def output_encoding(self) -> Encoding:
+        return ENCODINGS[self.shape.audio.output.format.type]
 
     def settings(self) -> Settings:
         shape = self.shape

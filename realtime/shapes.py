@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from conversation.settings import Modality
 from conversation.stages import Tool
-from realtime.validation import Wire, kinds, text_or_object, unsupported
+from realtime.validation import Wire, kinds, text_or_object
 
 WIRE_HZ = 24_000
 """The one rate of PCM in the protocol."""
@@ -41,15 +41,28 @@ MaxOutputTokens = Annotated[
 ]
 
 
-class AudioFormat(Wire):
-    type: Annotated[
-        Literal["audio/pcm"],
-        unsupported(
-            "G.711 audio is not supported yet: send and expect {'type': 'audio/pcm', 'rate': 24000}.",
-            lambda value: value in ("audio/pcmu", "audio/pcma"),
-        ),
-    ] = "audio/pcm"
+class PcmFormat(Wire):
+    type: Literal["audio/pcm"] = "audio/pcm"
     rate: Annotated[int, Field(ge=WIRE_HZ, le=WIRE_HZ)] = WIRE_HZ
+
+
+class G711Format(Wire):
+    """8 kHz, one byte a sample."""
+
+    type: Literal["audio/pcmu", "audio/pcma"]
+
+
+def _format_tag(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return "g711" if kind in ("audio/pcmu", "audio/pcma") else "pcm"
+
+
+AudioFormat = Annotated[
+    Annotated[PcmFormat, Tag("pcm")] | Annotated[G711Format, Tag("g711")],
+    Discriminator(_format_tag),
+    kinds("audio/pcm", "audio/pcmu", "audio/pcma", None),
+]
+"""Without a type it is PCM."""
 
 
 class VoiceId(Wire):

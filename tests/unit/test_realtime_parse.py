@@ -167,9 +167,9 @@ def test_the_id_that_an_error_echoes_is_any_text_and_nothing_else() -> None:
         (
             {
                 "type": "response.create",
-                "response": {"audio": {"output": {"format": {"type": "audio/pcma"}}}},
+                "response": {"audio": {"output": {"format": {"type": "audio/opus"}}}},
             },
-            "unsupported_value",
+            "invalid_value",
             "response.audio.output.format.type",
         ),
         ({"type": "input_audio_buffer.append"}, "missing_required_parameter", "audio"),
@@ -256,6 +256,7 @@ def test_a_response_is_asked_for_in_the_conversation_s_terms() -> None:
         voice="mine",
         max_output_tokens=50,
         metadata={"client_event_id": "7"},
+        encoding="audio/pcm",
         tools=(),
         tool_choice="auto",
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -145,6 +146,25 @@ def test_audio_out() -> None:
 def test_an_audio_delta_is_pcm16_in_base64() -> None:
     delta = told(*answer("audio"))[5]["delta"]
     assert np.frombuffer(base64.b64decode(delta), "<i2").tolist() == [0, 16384, -32768, 32767]
+
+
+def test_a_telephone_hears_mu_law() -> None:
+    """The resampler's tail comes before the sound is done."""
+    sound = Audio(np.zeros(2400, np.float32), 24_000)
+    response = Response("resp_1", "audio", "anna", encoding="audio/pcmu")
+    begun = MessageItem("item_a", "assistant", (), "in_progress")
+    events = told(
+        ResponseStarted(response),
+        OutputStarted("resp_1", begun, None),
+        OutputText("resp_1", "item_a", "Hm.", "audio"),
+        OutputAudio("resp_1", "item_a", sound),
+        OutputDone("resp_1", replace(begun, parts=(AudioPart("Hm."),), status="completed"), None),
+        ResponseDone(replace(response, status="completed")),
+    )
+    deltas = [base64.b64decode(e["delta"]) for e in events if e["type"] == "response.output_audio.delta"]
+    assert b"".join(deltas) == b"\xff" * 800
+    formats = [e["response"]["audio"]["output"]["format"] for e in events if "response" in e]
+    assert formats == [{"type": "audio/pcmu"}] * 2
 
 
 @pytest.mark.parametrize("modality", ["text", "audio"])

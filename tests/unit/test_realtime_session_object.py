@@ -141,6 +141,16 @@ def test_null_for_a_field_that_has_none_leaves_it_as_it_is() -> None:
     assert updated(given, nulls, {"audio": None}) == updated(given)
 
 
+def test_the_telephone_s_sound_is_chosen_and_given_up_again() -> None:
+    session = updated(hearing(format={"type": "audio/pcmu"}), speaking(format={"type": "audio/pcma"}))
+    assert (session.input_encoding.name, session.output_encoding.name) == ("audio/pcmu", "audio/pcma")
+    assert session.on_the_wire()["audio"]["input"]["format"] == {"type": "audio/pcmu"}
+    back = session.updated(
+        {"type": "realtime", **hearing(format={"type": "audio/pcm", "rate": 24000})}, voice_locked=False
+    )
+    assert back.on_the_wire()["audio"]["input"]["format"] == {"type": "audio/pcm", "rate": 24000}
+
+
 def test_functions_are_offered_and_cleared() -> None:
     offered = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
     choice = {"type": "function", "name": "weather"}
@@ -285,8 +295,8 @@ def _assert_echoed(given: dict[str, Any], echo: dict[str, Any]) -> None:
             "session.audio.input.format.rate",
         ),
         (
-            hearing(format={"type": "audio/pcmu"}),
-            "unsupported_value",
+            hearing(format={"type": "audio/opus"}),
+            "invalid_value",
             "session.audio.input.format.type",
         ),
         (
