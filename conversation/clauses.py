@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 
-from conversation.words import wide
+from conversation.words import letters, wide
 
 FIRST_CLAUSE = 12
-"""A comma ends the first clause once it has so many characters: about 0.8 s of speech, enough to cover the
-synthesis of the next one."""
+"""A comma ends the first clause once it has so many letters: about 0.8 s of speech, enough to cover the
+synthesis of the next one. All lengths here are in Latin letters, of which a Chinese character counts as three
+(conversation/words.py)."""
 LATER_CLAUSE = 60
 """A comma ends any other clause once it has so many."""
 FIRST_BREATH = 16
 """Without a comma, the first clause ends before a conjunction once it has so many."""
 LONGEST_FIRST_CLAUSE = 45
-"""Without either, it is cut at the last space before this, after about eight words: people wait for the first
-sound, and a small model on a laptop writes a token in 20 ms."""
+"""Without either, it is cut where a word surely ends, as late before this as possible: after about eight
+English words or 15 Chinese characters. People wait for the first sound, and a small model on a laptop writes
+a token in 20 ms."""
 LONGEST_CLAUSE = 240
-"""A text without punctuation is cut at the last space before this; `Tts.speak` takes 500 characters."""
+"""The same for any other clause. Where no word surely ends, any clause is cut here: that is 240 characters of
+English and 80 of Chinese, about 16 s, and `Tts.speak` takes 500."""
 
 _CLOSING = "\"'”’»)]}」』】）》"
 _FULL_STOPS = ".!?;:…"
@@ -52,6 +55,22 @@ _CONJUNCTIONS = frozenset(
     )
 )
 
+_WIDE_CONJUNCTION = re.compile(
+    "(?:而且|但是|可是|因为|因此|或者|还有|虽然"
+    "|(?<![比例])如果"  # 比如果汁
+    "|(?<![当果忽既突虽自])然后"  # 既然后面
+    "|所以(?![及外])"  # 厕所以及, 场所以外
+    "|以及(?![时早格])"  # 可以及时
+    ")(?=.)",
+    re.DOTALL,
+)
+"""Chinese is written without spaces. So these are the conjunctions of two characters that hardly ever arise
+where two other words meet, but for the cases named."""
+
+_WORD_END = re.compile(r" |的(?=[^话确士地])|了(?=[^解不])")
+"""Where a word surely ends. In Chinese that is after the commonest particles, unless what follows makes it
+part of another word: 的话, 的确, 的士, 目的地, 了解, 了不起. To tell all words apart takes a dictionary."""
+
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'“‘])(?:"
     r"mr|mrs|ms|dr|prof|sr|jr|st|mt|vs|etc|approx|dept|no|vol|fig|inc|ltd|co|corp|gen|col|lt|sgt|capt|rev|hon"
@@ -60,6 +79,8 @@ _ABBREVIATION = re.compile(
     r")\.$",
     re.IGNORECASE,
 )
+_LIST_NUMBER = re.compile(r"\s*\d+\.")
+"""Belongs to what follows: alone it would be spoken as a sentence of its own."""
 _SENTENCE_I = re.compile(r"(?:^|\s)I\.$")
 """The pronoun ends a sentence more often than the initial begins a name."""
 
@@ -91,23 +112,35 @@ class Clauses:
     def _end(self) -> int:
         """Where the first clause of the text ends; 0 while that is not known."""
         longest = LONGEST_FIRST_CLAUSE if self._first else LONGEST_CLAUSE
+        length = 0
         for index, character in enumerate(self._text):
             if character in _SIGNS:
                 end = self._after(index, character)
                 if end and any(c.isalnum() for c in self._text[:end]):
                     return end
-            if character == " " and self._first and self._breathes(index):
+            if self._first and self._breathes(index):
                 return index
-            if index >= longest:
-                return self._text.rfind(" ", 1, index) + 1 or (index if index >= LONGEST_CLAUSE else 0)
+            length += letters(character)
+            if length > longest:
+                if end := self._word_end(index):
+                    return end
+                if length > LONGEST_CLAUSE:
+                    return index
         return 0
 
-    def _breathes(self, space: int) -> bool:
-        """Whether the first clause is long enough to end at this space, and a conjunction follows."""
-        if len(self._text[:space].strip()) < FIRST_BREATH:
-            return False
-        word, rest, _ = self._text[space + 1 :].partition(" ")
-        return bool(rest) and word.lower() in _CONJUNCTIONS
+    def _breathes(self, index: int) -> bool:
+        """Whether the first clause is long enough to end at `index`, and a conjunction follows."""
+        if self._text[index] == " ":
+            word, rest, _ = self._text[index + 1 :].partition(" ")
+            follows = bool(rest) and word.lower() in _CONJUNCTIONS
+        else:
+            follows = _WIDE_CONJUNCTION.match(self._text, index) is not None
+        return follows and letters(self._text[:index].strip()) >= FIRST_BREATH
+
+    def _word_end(self, limit: int) -> int:
+        """The last place up to `limit` where a word surely ends and the clause is long enough; 0 for none."""
+        ends = [word.end() for word in _WORD_END.finditer(self._text) if word.end() <= limit]
+        return ends[-1] if ends and self._long_enough(ends[-1]) else 0
 
     def _after(self, index: int, character: str) -> int:
         """The end of the clause that the punctuation at `index` ends; 0 when it ends none, or not yet."""
@@ -118,21 +151,22 @@ class Clauses:
             return end
         if character in _WIDE_COMMAS:
             return end if self._long_enough(index) else 0
-        # A narrow sign ends a clause only before a space: 3.14, 10:30, "1,000", example.com go on. Until the
-        # next character is there, nobody can tell.
-        if end >= len(self._text) or not self._text[end].isspace():
+        # A narrow sign ends a clause only before a space or a Chinese character: 3.14, 10:30, "1,000",
+        # example.com go on. Until the next character is there, nobody can tell.
+        if end >= len(self._text) or not (self._text[end].isspace() or wide(self._text[end])):
             return 0
         if character == ",":
             return end if self._long_enough(index) else 0
-        if character == "." and self._abbreviates(self._text[: index + 1]):
+        if character == "." and self._goes_on(self._text[: index + 1]):
             return 0
         return end
 
     def _long_enough(self, index: int) -> bool:
-        # A Chinese character is a syllable, as long as about three Latin letters.
-        length = sum(3 if wide(c) else 1 for c in self._text[:index].strip())
-        return length >= (FIRST_CLAUSE if self._first else LATER_CLAUSE)
+        return letters(self._text[:index].strip()) >= (FIRST_CLAUSE if self._first else LATER_CLAUSE)
 
     @staticmethod
-    def _abbreviates(text: str) -> bool:
+    def _goes_on(text: str) -> bool:
+        """Whether the full stop at the end of `text` ends no sentence."""
+        if _LIST_NUMBER.fullmatch(text):
+            return True
         return bool(_ABBREVIATION.search(text)) and not _SENTENCE_I.search(text)

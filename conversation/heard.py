@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conversation.words import words
+from conversation.words import letters, words
 
-_TYPICAL_CHARACTER_S = 0.065
-"""How long a character takes to say, until a clause's own audio tells. English is read at about 150 words,
-900 characters, a minute.
+_TYPICAL_LETTER_S = 0.065
+"""How long a letter takes to say, until a clause's own audio tells. English is read at about 150 words,
+900 letters, a minute.
 
 Source: https://en.wikipedia.org/wiki/Words_per_minute
 """
@@ -27,7 +27,7 @@ class SpokenClause:
 def heard_text(clauses: list[SpokenClause], played_samples: int, rate_hz: int) -> str:
     """The words of `clauses` whose sound lies within the first `played_samples` of their audio.
 
-    Within a clause, words are mapped to time by their share of its characters. A word counts as heard when
+    Within a clause, words are mapped to time by their share of its letters. A word counts as heard when
     more than half of it was.
     """
     heard = ""
@@ -42,15 +42,15 @@ def heard_text(clauses: list[SpokenClause], played_samples: int, rate_hz: int) -
 
 
 def _typical(text: str, rate_hz: int) -> int:
-    return round(len(text) * _TYPICAL_CHARACTER_S * rate_hz)
+    return round(letters(text) * _TYPICAL_LETTER_S * rate_hz)
 
 
 def _share(text: str, part: float) -> str:
     """The words that lie mostly within the first `part` (0..1) of the text."""
-    limit = part * len(text)
+    limit = part * letters(text)
     end = 0
     for word in words(text):
-        if (word.start() + word.end()) / 2 > limit:
+        if letters(text[: word.start()]) + letters(word.group()) / 2 > limit:
             break
         end = word.end()
     return text[:end]

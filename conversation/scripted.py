@@ -33,6 +33,7 @@ from conversation.stages import (
     Usage,
     VadState,
 )
+from conversation.words import letters
 
 LOUD = 0.02
 """Root mean square from which scripted ears hear speech: far above dither, far below `tone`."""
@@ -41,7 +42,7 @@ WORD_S = 0.3
 """A scripted recogniser hears one word in so much loud audio; people say three to four words a second."""
 
 CHARACTER_S = 0.06
-"""A scripted voice speaks a character in so much time; people speak about 15 a second."""
+"""A scripted voice speaks a letter in so much time; people speak about 15 a second."""
 
 
 class UnexpectedCallError(AssertionError):
@@ -274,7 +275,7 @@ class ScriptedTts:
             self.open_streams -= 1
 
     async def _chunks(self, line: Line, text: str, speed: float) -> AsyncIterator[Audio]:
-        whole = tone(len(text) * CHARACTER_S / speed, self.RATE_HZ)
+        whole = tone(letters(text) * CHARACTER_S / speed, self.RATE_HZ)
         chunk = round(self.CHUNK_S * self.RATE_HZ)
         for number in itertools.count():
             part = whole[number * chunk : (number + 1) * chunk]

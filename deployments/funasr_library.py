@@ -197,11 +197,12 @@ def _imported(stage: str) -> Any:
 def _device(device: str | None, stage: str) -> str:
     import torch
 
+    gpus = torch.cuda.device_count()
     if device is None:
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
+        return "cuda:0" if gpus else "cpu"
+    if device.startswith("cuda") and (torch.device(device).index or 0) >= gpus:
         raise ConfigError(
-            f"{stage}: device {device!r} is not there: torch {torch.__version__} sees no GPU; "
+            f"{stage}: device {device!r} is not there: torch {torch.__version__} sees {gpus} GPUs; "
             f"give the deployment one (num_gpus), or set device: cpu"
         )
     return device

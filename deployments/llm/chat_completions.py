@@ -54,14 +54,22 @@ def tool_choice(choice: str) -> str | dict[str, Any]:
 
 
 class Reading:
-    """One streamed completion, put together. Thoughts (`reasoning_content`, `<think>`) are left out."""
+    """One streamed completion, put together.
 
-    def __init__(self) -> None:
+    Thoughts are left out: `reasoning_content` (DeepSeek, SGLang), `reasoning` (vLLM since 0.11, OpenRouter)
+    and what is marked in the text. For `thinks_first` see Unthinking.
+    """
+
+    def __init__(self, *, thinks_first: bool = False) -> None:
         self.finish_reason: str | None = None
-        self._text = Unthinking()
+        self._text = Unthinking(thinks_first=thinks_first)
         self._calls: list[tuple[int, ToolCall]] = []
         """Each with its index in the stream; the last one may still grow."""
         self._usage: CompletionUsage | None = None
+
+    @property
+    def thought_aloud(self) -> bool:
+        return self._text.thought_aloud
 
     def take(self, chunk: ChatCompletionChunk) -> str:
         """The next chunk; returns what can be said of it, perhaps nothing."""

@@ -7,6 +7,8 @@ them. The HTTP is the openai library's; what travels is known to chat_completion
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -18,12 +20,17 @@ from conversation.stages import Message, ReplyParams, ReplyPart, TextDelta, Tool
 from deployments.llm import chat_completions
 from deployments.llm.chat_completions import Reading
 
+logger = logging.getLogger(__name__)
+
 ATTEMPTS = 2
 RETRY_AFTER_S = 0.25
 """Somebody waits in silence: one more try, soon. After the first token there is none, since it was said."""
 
 PASSING_STATUS = frozenset({408, 409, 429})
 """Refusals that may be gone a moment later, beside all from 500 on: what the openai library retries."""
+
+OURS = frozenset({"model", "messages", "stream", "stream_options", "tools", "tool_choice"})
+"""Of a request, made of the conversation."""
 
 
 class OpenAiCompatible:
@@ -36,6 +43,15 @@ class OpenAiCompatible:
         temperature: None: the server's own.
         connect_s: until the connection stands.
         read_s: the longest silence, before the first token and between two.
+        extra: more of the request's body; None: LLM_EXTRA, a JSON object. Servers switch thinking off by it,
+            since nobody on the line wants to wait for thoughts: DeepSeek's by
+            ``{"thinking": {"type": "disabled"}}``
+            (https://api-docs.deepseek.com/guides/thinking_mode), vLLM and SGLang for Qwen 3 and others by
+            ``{"chat_template_kwargs": {"enable_thinking": false}}``
+            (https://docs.vllm.ai/en/stable/features/reasoning_outputs/).
+        thinks_first: each reply begins with thoughts, and only ``</think>`` says where they end. So it is
+            where the chat template ends with ``<think>`` (DeepSeek R1, Qwen3-Thinking) and the server runs
+            without a reasoning parser. With thinking switched off nothing would ever be said.
 
     The key comes from LLM_API_KEY and from nowhere else; a server without keys needs none.
 
@@ -52,6 +68,8 @@ class OpenAiCompatible:
         temperature: float | None = None,
         connect_s: float = 5,
         read_s: float = 30,
+        extra: Mapping[str, Any] | None = None,
+        thinks_first: bool = False,
     ) -> None:
         import openai
 
@@ -71,6 +89,8 @@ class OpenAiCompatible:
         self._max_tokens = max_tokens
         self._temperature = temperature
         self._connect_s, self._read_s = connect_s, read_s
+        self._extra = _extra_from_environment() if extra is None else _checked_extra(extra, "llm.extra")
+        self._thinks_first = thinks_first
         self._api_key = os.environ.get("LLM_API_KEY") or "no-key"  # the library insists on one
         self._client = openai.AsyncOpenAI(
             base_url=url,
@@ -136,14 +156,22 @@ class OpenAiCompatible:
         if tools:
             request["tools"] = [chat_completions.tool(tool) for tool in tools]
             request["tool_choice"] = chat_completions.tool_choice(params.tool_choice)
+        if self._extra:
+            request["extra_body"] = self._extra
         return request
 
     async def _attempt(self, request: Mapping[str, Any]) -> AsyncGenerator[ReplyPart, None]:
-        reading = Reading()
+        reading = Reading(thinks_first=self._thinks_first)
         async with await self._client.chat.completions.create(**request) as chunks:
             async for chunk in chunks:
                 if text := reading.take(chunk):
                     yield TextDelta(text)
+        if reading.thought_aloud:
+            logger.warning(
+                "llm: %s wrote </think> without <think>, so its thoughts were spoken; start it with its "
+                "reasoning parser, or set llm.options.thinks_first: true",
+                self._host,
+            )
         if reading.finish_reason is None:
             raise StageLost("llm", f"{self._host} broke off in the middle of a reply")
         for part in reading.rest():
@@ -184,3 +212,25 @@ class OpenAiCompatible:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._api_key, "…")[:500]
+
+
+def _extra_from_environment() -> Mapping[str, Any]:
+    try:
+        extra = json.loads(os.environ.get("LLM_EXTRA") or "{}")
+    except ValueError as error:
+        raise ConfigError(f"LLM_EXTRA: not JSON: {error}") from error
+    return _checked_extra(extra, "LLM_EXTRA")
+
+
+def _checked_extra(extra: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(extra, Mapping):
+        raise ConfigError(f'{where}: give an object, such as {{"thinking": {{"type": "disabled"}}}}')
+    if taken := sorted(OURS & extra.keys()):
+        raise ConfigError(
+            f"{where}: {', '.join(taken)} cannot be set here, they are made of the conversation"
+        )
+    try:
+        json.dumps(extra)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: it does not fit into JSON: {error}") from error
+    return extra

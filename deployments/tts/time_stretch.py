@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conversation.audio import Audio, Samples, silence
+from conversation.errors import StageFailed
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -40,7 +41,7 @@ class TimeStretch:
             rate_hz: of what is fed, and of what comes out.
             speed: SLOWEST..FASTEST; at 2.0 half as much comes out. At 1.0 the sound passes untouched.
 
-        Raises ValueError for any other speed.
+        Raises ValueError for any other speed, and StageFailed where PyAV is missing.
         """
         if not SLOWEST <= speed <= FASTEST:
             raise ValueError(f"a speed must be between {SLOWEST:g} and {FASTEST:g}, got {speed:g}")
@@ -95,7 +96,10 @@ class TimeStretch:
 
 def _graph(rate_hz: int, speed: float) -> Graph:
     """A chain of as many equal `atempo`s as the speed needs."""
-    from av.filter import Graph
+    try:
+        from av.filter import Graph
+    except ImportError as error:
+        raise StageFailed("tts", "no other speed than 1 without PyAV; `pip install av` there") from error
 
     stages = max(1, math.ceil(abs(math.log(speed, _LARGEST_FACTOR))))
     graph = Graph()

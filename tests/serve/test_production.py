@@ -1,4 +1,4 @@
-"""serve_config.yaml as it stands, and as Serve runs it, on pretended nodes and with scripted stages."""
+"""The production files as they stand, and the one for GPUs as Serve runs it, with scripted stages."""
 
 from __future__ import annotations
 
@@ -27,36 +27,74 @@ GONE_WITHIN_S = 30.0
 
 Details = dict[str, Any]
 
-FILE: dict[str, Any] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+CPU_FILE = "deploy/serve_config.cpu.yaml"
+FILES = {name: yaml.safe_load((ROOT / name).read_text()) for name in ("serve_config.yaml", CPU_FILE)}
+FILE = FILES["serve_config.yaml"]
 [APPLICATION] = FILE["applications"]
-DEPLOYMENTS: dict[str, dict[str, Any]] = {item["name"]: item for item in APPLICATION["deployments"]}
+DEPLOYMENTS: dict[str, Details] = {item["name"]: item for item in APPLICATION["deployments"]}
 
-GPUS = {"asr": 0.25, "llm": 1, "tts": 0.5}
-"""What the test asks for beyond the file."""
+HEARD: Details = {"script": ["hello there"], "repeat": True}
+GPUS = {
+    name: share
+    for name, deployment in DEPLOYMENTS.items()
+    if (share := deployment["ray_actor_options"].get("num_gpus"))
+} | {"llm": 1}
+"""What the test asks for: the shares of the file, and a language model that has a device for itself."""
 
 
-def test_serve_takes_the_file_and_the_builder_its_arguments() -> None:
-    ServeDeploySchema.model_validate(FILE)
-    config = Config.model_validate(APPLICATION["args"])
-    assert set(DEPLOYMENTS) == {"ingress", *config.stages}
+@pytest.mark.parametrize("name", FILES)
+def test_serve_takes_the_file_and_the_builder_its_arguments(name: str) -> None:
+    ServeDeploySchema.model_validate(FILES[name])
+    config, deployments = parts(FILES[name])
+    assert set(deployments) == {"ingress", *config.stages}
 
 
-def test_the_numbers_of_the_file_agree_with_each_other() -> None:
-    config = Config.model_validate(APPLICATION["args"])
-    ingress, scaling = DEPLOYMENTS["ingress"], DEPLOYMENTS["ingress"]["autoscaling_config"]
+@pytest.mark.parametrize("name", FILES)
+def test_the_numbers_of_the_file_agree_with_each_other(name: str) -> None:
+    config, deployments = parts(FILES[name])
+    ingress, scaling = deployments["ingress"], deployments["ingress"]["autoscaling_config"]
     assert scaling["target_ongoing_requests"] < config.ingress.max_sessions
     assert ingress["max_ongoing_requests"] == 2 * config.ingress.max_sessions + 32
     assert ingress["ray_actor_options"]["runtime_env"]["env_vars"] == ONE_LOOP
-    assert DEPLOYMENTS["asr"]["num_replicas"] * 16 == config.ingress.max_sessions * scaling["max_replicas"]
-    for deployment in DEPLOYMENTS.values():
+    assert deployments["asr"]["num_replicas"] * 16 == config.ingress.max_sessions * scaling["max_replicas"]
+    for deployment in deployments.values():
         target = deployment.get("autoscaling_config", {}).get("target_ongoing_requests", 0)
         assert target < deployment["max_ongoing_requests"]
 
 
-def test_the_file_asks_for_as_much_as_it_says() -> None:
-    asks = asked(Config.model_validate(APPLICATION["args"]), DEPLOYMENTS.values())
-    cpus = sum(ask.replicas * ask.each["CPU"] for ask in asks.values())
-    assert f"asks for {cpus:g} CPUs" in (ROOT / "serve_config.yaml").read_text()
+@pytest.mark.parametrize("name", FILES)
+def test_a_stage_runs_in_the_interpreter_of_its_configuration(name: str) -> None:
+    config, deployments = parts(FILES[name])
+    for stage, section in config.stages.items():
+        environment = deployments[stage]["ray_actor_options"].get("runtime_env", {})
+        assert environment.get("py_executable") == section.python, stage
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_file_asks_for_as_much_as_it_says(name: str) -> None:
+    config, deployments = parts(FILES[name])
+    asks = asked(config, deployments.values())
+    cpus, gpus = (
+        sum(ask.replicas * ask.each.get(kind, 0) for ask in asks.values()) for kind in ("CPU", "GPU")
+    )
+    words = f"asks for {cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
+    assert words in (ROOT / name).read_text()
+
+
+def test_two_devices_hold_the_smallest_server_however_ray_places_it() -> None:
+    """Ray places one replica after the other and moves none: in any order the last voice must find room."""
+    config, deployments = parts(FILE)
+    asks = asked(config, deployments.values()).items()
+    voice = DEPLOYMENTS["tts"]["ray_actor_options"]["num_gpus"]
+    others = sum(ask.replicas * ask.each.get("GPU", 0) for name, ask in asks if name != "tts")
+    assert dict(asks)["tts"].replicas == 2
+    assert others + voice <= 1 + 1e-6
+
+
+def parts(file: Details) -> tuple[Config, dict[str, Details]]:
+    [application] = file["applications"]
+    deployments = {item["name"]: item for item in application["deployments"]}
+    return Config.model_validate(application["args"]), deployments
 
 
 class Cluster:
@@ -81,7 +119,7 @@ class Cluster:
         self._answer()  # its address: it is up
 
     def file(self, **args: Any) -> dict[str, Any]:
-        """The production file for pretended nodes: their GPUs, scripted stages, one HAProxy."""
+        """The production file for pretended nodes: scripted stages, one interpreter, one HAProxy."""
         file: dict[str, Any] = copy.deepcopy(FILE)
         file["proxy_location"] = "HeadOnly"
         file["http_options"]["port"] = self.port
@@ -89,13 +127,16 @@ class Cluster:
         application["args"] = {
             **application["args"],
             "config": "configs/scripted.yaml",
+            "asr_final": {"model": "conversation.scripted:ScriptedSegmentAsr", "options": HEARD},
             "llm": {"model": "tests.serve.models:WitnessLlm", "options": {"seen": str(self.seen)}},
             "tts": {"model": "tests.serve.models:WitnessTts", "options": {"seen": str(self.seen)}},
             **args,
         }
         for deployment in application["deployments"]:
-            if deployment["name"] in GPUS:
-                deployment["ray_actor_options"]["num_gpus"] = GPUS[deployment["name"]]
+            options = deployment["ray_actor_options"]
+            options["num_gpus"] = GPUS.get(deployment["name"], 0)
+            if "py_executable" in options.get("runtime_env", {}):
+                options["runtime_env"]["py_executable"] = sys.executable
         return file
 
     def deploy(self, file: dict[str, Any]) -> None:
@@ -195,8 +236,8 @@ def running(cluster: Cluster, gpu_nodes: list[str]) -> Details:
 
 def test_a_cluster_without_gpus_says_what_is_missing_and_how_to_run_on_a_laptop(before: Details) -> None:
     message = before["impatient"]["message"]
-    assert "llm: each replica asks for 1 CPU, 1 GPU on one node, and no node has that" in message
-    assert "4 GPU together (asr 4 x 0.25, llm 2 x 1, tts 2 x 0.5), and the cluster has 0" in message
+    assert "llm: each replica asks for 0.25 CPU, 1 GPU on one node, and no node has that" in message
+    assert "3.5 GPU together (asr 4 x 0.1, asr_final 2 x 0.05, llm 2 x 1, tts 2 x 0.5)" in message
     assert "`make run`" in message
     assert "Traceback" not in message
 

@@ -28,7 +28,16 @@ def split(text: str, *, piece: int = 1) -> list[str]:
         ("See example.com for more.", ["See example.com for more."]),
         ("Certainly, here it comes.", ["Certainly, here it comes."]),
         ("The first clause, which ends early.", ["The first clause,", " which ends early."]),
+        ("1. Open the door. 2. Go in.", ["1. Open the door.", " 2. Go in."]),
         ("今天天气很好，我们出去吧。好吗？", ["今天天气很好，", "我们出去吧。", "好吗？"]),
+        ("嗯，好，那我们明天见。", ["嗯，好，那我们明天见。"]),
+        ("最高气温25.5℃，适合出门。", ["最高气温25.5℃，", "适合出门。"]),
+        ("明天下午3:30，我们在Zoom上见。", ["明天下午3:30，", "我们在Zoom上见。"]),
+        ("我用Python 3.11，你呢？", ["我用Python 3.11，", "你呢？"]),
+        ("我喜欢DeepSeek,因为它很快.你呢?好.", ["我喜欢DeepSeek,", "因为它很快.", "你呢?", "好."]),
+        ("我不知道……你说呢？", ["我不知道……", "你说呢？"]),
+        ("1.打开冰箱。2.关上冰箱。", ["1.打开冰箱。", "2.关上冰箱。"]),
+        ("首先，打开“设置”；其次，选网络。", ["首先，打开“设置”；", "其次，选网络。"]),
         ("One\nTwo", ["One\n", "Two"]),
         ("... well. Fine.", ["... well.", " Fine."]),
         ("", []),
@@ -70,7 +79,46 @@ def test_a_text_without_punctuation_is_cut_between_words() -> None:
     assert all(clause.endswith("word ") for clause in clauses)
 
 
-_TEXT = st.text(alphabet=st.sampled_from("abI .,!?;:…'\"”)\n0 9。，！？、“”中文 \t"), max_size=400)
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("我们明天去公园因为天气很好。", ["我们明天去公园", "因为天气很好。"]),
+        ("我们去因为天气很好。", ["我们去因为天气很好。"]),
+        ("他们自己就可以及时完成。", ["他们自己就可以及时完成。"]),
+        ("我们想要喝的比如果汁和牛奶。", ["我们想要喝的比如果汁和牛奶。"]),
+        ("事情已经这样了既然后面没有人。", ["事情已经这样了既然后面没有人。"]),
+    ],
+)
+def test_the_first_chinese_clause_ends_before_a_conjunction(text: str, clauses: list[str]) -> None:
+    assert split(text) == clauses
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("关于这个问题我觉得首先应该考虑用户的实际需求和市场情况。", "关于这个问题我觉得首先应该考虑用户的"),
+        ("我昨天在北京的一家书店里买到了一本讲历史和文化的书。", "我昨天在北京的一家书店里买到了"),
+        ("只要大家都同意你说的话我们就可以马上开始讨论下一个问题的细节。", None),
+        ("要学会先去了解别人心里怎么想才能把事情做好。", None),
+    ],
+)
+def test_a_long_first_chinese_clause_is_cut_after_a_particle(text: str, first: str | None) -> None:
+    """None: nowhere within the first 15 characters does a word surely end."""
+    clauses = split(text)
+    assert clauses[0] == first if first else len(clauses[0]) > LONGEST_FIRST_CLAUSE // 3
+
+
+def test_chinese_without_punctuation_is_cut_before_it_takes_too_long_to_say() -> None:
+    clauses = split("今天我们一起去爬山" * 60)
+    assert all(len(clause) <= LONGEST_CLAUSE // 3 for clause in clauses)
+
+
+def test_one_long_sentence_does_not_hold_up_those_after_it() -> None:
+    long = "今天我们一起去爬山" * 3 + "。"
+    assert split(long + "好吗？") == [long, "好吗？"]
+
+
+_TEXT = st.text(alphabet=st.sampled_from("abI .,!?;:…'\"”)\n0 9。，！？、“”中文的了因为 \t"), max_size=400)
 
 
 @given(_TEXT, st.integers(1, 40))

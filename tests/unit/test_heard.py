@@ -42,6 +42,18 @@ def test_chinese_is_heard_character_by_character() -> None:
     assert heard_text([clause("今天天气很好", 0.6)], 300, HZ) == "今天天"
 
 
+def test_a_chinese_character_takes_as_long_as_three_letters() -> None:
+    """30 letters in 3.3 s: 110 ms each, so the Chinese before "Python" takes 1.3 s."""
+    mixed = [clause("我喜欢用Python写小程序", 3.3)]
+    assert heard_text(mixed, 1200, HZ) == "我喜欢用"
+    assert heard_text(mixed, 1800, HZ) == "我喜欢用Python"
+
+
+def test_of_a_chinese_clause_still_being_spoken_little_was_heard() -> None:
+    """0.4 s is two characters of typical speech, however little was sent yet."""
+    assert heard_text([clause("今天天气很好我们出去吧", 0.4, complete=False)], 99 * HZ, HZ) == "今天"
+
+
 def assistant(item_id: str, text: str = "") -> MessageItem:
     return MessageItem(item_id, "assistant", (AudioPart(text),), "completed")
 

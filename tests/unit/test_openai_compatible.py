@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import pytest
@@ -116,6 +117,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_API_KEY", KEY)
     monkeypatch.delenv("LLM_BASE_URL", raising=False)
     monkeypatch.delenv("LLM_MODEL", raising=False)
+    monkeypatch.delenv("LLM_EXTRA", raising=False)
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None) -> str:
@@ -266,14 +268,59 @@ async def test_a_tool_call_cut_short_by_the_limit_is_never_made() -> None:
         ]
 
 
-async def test_thoughts_are_never_said() -> None:
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+async def test_thoughts_that_a_server_sets_apart_are_never_said(field: str) -> None:
+    """DeepSeek and SGLang stream them as the one, vLLM and OpenRouter as the other."""
     script = [
-        chunk({"reasoning_content": "They greet me."}),
-        *says("<th", "ink>I greet", " back.</thi", "nk>\n\n", "Hi."),
+        chunk({"role": "assistant", "content": None, field: "They "}),
+        chunk({"content": "", field: "greet me."}),
+        *says("Hi."),
         DONE,
     ]
     async with serving(script) as chat, asking(chat) as llm:
         assert await parts_of(llm) == [TextDelta("Hi.")]
+
+
+async def test_thoughts_that_a_server_leaves_in_the_text_are_never_said() -> None:
+    """As Qwen 3 writes them: its server has no reasoning parser."""
+    async with (
+        serving([*says("<think>", "\n", "\n", "</think>", "\n\n", "Hi.")]) as chat,
+        asking(chat) as llm,
+    ):
+        assert await parts_of(llm) == [TextDelta("Hi.")]
+
+
+THOUGHT_FIRST = [*says("They greet", " me.</thi", "nk>\n\n", "Hi."), DONE]
+"""As DeepSeek R1 writes it: the prompt ended with <think>."""
+
+
+async def test_thoughts_that_the_prompt_opened_are_never_said_where_that_is_known() -> None:
+    async with serving(THOUGHT_FIRST) as chat, asking(chat, thinks_first=True) as llm:
+        assert await parts_of(llm) == [TextDelta("Hi.")]
+
+
+async def test_a_server_whose_thoughts_were_said_is_named_with_the_remedy(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(THOUGHT_FIRST) as chat, asking(chat) as llm:
+        assert (await parts_of(llm))[-1] == TextDelta("Hi.")
+    assert f"{chat.host} wrote </think> without <think>" in caplog.text
+    assert "thinks_first" in caplog.text
+
+
+THINKING_OFF = {"chat_template_kwargs": {"enable_thinking": False}}
+
+
+@pytest.mark.parametrize("from_environment", [False, True])
+async def test_what_only_some_servers_know_is_sent_along(
+    from_environment: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_EXTRA", json.dumps(THINKING_OFF if from_environment else {"seed": 1}))
+    options = {} if from_environment else {"extra": THINKING_OFF}
+    async with serving([*says("Ok."), DONE]) as chat, asking(chat, **options) as llm:
+        await parts_of(llm)
+    assert chat.requests[0].items() >= THINKING_OFF.items()
+    assert "seed" not in chat.requests[0]
 
 
 @pytest.mark.parametrize("first", [Refuse(500), Refuse(429), [DROP]])
@@ -379,14 +426,33 @@ async def test_no_key_is_needed_where_the_server_asks_for_none(monkeypatch: pyte
         assert await parts_of(llm) == [TextDelta("Hi.")]
 
 
+SOMEWHERE: dict[str, Any] = {"base_url": "http://localhost:8000/v1", "model": "m"}
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
         ({"model": "m"}, "LLM_BASE_URL"),
         ({"model": "m", "base_url": "localhost:8000"}, "LLM_BASE_URL"),
         ({"base_url": "http://localhost:8000/v1"}, "LLM_MODEL"),
+        (
+            {**SOMEWHERE, "extra": {"stream": False, "model": "x"}},
+            r"llm\.extra: model, stream cannot be set",
+        ),
+        ({**SOMEWHERE, "extra": ["seed"]}, r"llm\.extra: give an object"),
+        (
+            {**SOMEWHERE, "extra": {"day": date(2026, 1, 1)}},
+            r"llm\.extra: it does not fit into JSON",
+        ),
     ],
 )
-def test_a_missing_setting_is_named(options: dict[str, str], named: str) -> None:
+def test_a_wrong_or_missing_setting_is_named(options: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
-        OpenAiCompatible(**options)  # type: ignore[arg-type]  # strings, all of them
+        OpenAiCompatible(**options)
+
+
+@pytest.mark.parametrize("text", ["{thinking: off}", '"off"', '{"messages": []}'])
+def test_a_wrong_setting_in_the_environment_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_EXTRA", text)
+    with pytest.raises(ConfigError, match=r"^LLM_EXTRA: "):
+        OpenAiCompatible(**SOMEWHERE)

