@@ -18,9 +18,9 @@ import numpy as np
 
 from bench.report import Percentiles, percentiles, table
 from conversation.audio import Audio, to_pcm16
-from conversation.events import OutputAudio, OutputText
+from conversation.events import OutputAudio, OutputText, Response, ResponseStarted
 from realtime.client_events import Append
-from realtime.incoming import IncomingAudio
+from realtime.encodings import IncomingAudio
 from realtime.parse import MAX_APPEND_BYTES, decode, typed
 from realtime.server_events import ServerEvents
 from realtime.shapes import WIRE_HZ
@@ -57,13 +57,14 @@ def parse(text: str) -> Append:
 
 
 def hear(incoming: IncomingAudio, text: str) -> None:
-    for _ in incoming.pieces(parse(text).pcm):
+    for _ in incoming.pieces(parse(text).sound):
         pass
 
 
 def costs() -> dict[str, Percentiles | None]:
     """Microseconds of each event, by its name."""
     incoming, server = IncomingAudio(), ServerEvents(extensions=False)
+    server.of(ResponseStarted(Response("resp_1", "audio", "default")))
     found: dict[str, Percentiles | None] = {}
     for length_ms in (20, 40, 100):
         sound = noise(length_ms / 1000)

@@ -9,42 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from conversation.answer import Answer
-from conversation.audio import HEARING_HZ
-from conversation.errors import AntiphonError, StageError
-from conversation.events import Failure, Reason, Response, TurnTimed
-from conversation.items import new_id
+from conversation.asked import Asked, explained, taken, turn_for
+from conversation.errors import StageError
+from conversation.events import Reason, TurnTimed
 from conversation.playback import Playback
 from conversation.reply import Reply, ReplyEvent, next_reply
 from conversation.session import Session
-from conversation.settings import ResponseRequest
-from conversation.stages import Message, ReplyParams, Usage
-from conversation.timing import TurnClock
-from conversation.turn import Turn, Voicing, punctual, take_turn
+from conversation.stages import ReplyParams
+from conversation.turn import Turn, punctual
 
 _log = logging.getLogger(__name__)
-
-
-AS_THE_SESSION = ResponseRequest()
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is to be answered.
-
-    Attributes:
-        prompt: gives the messages once all words are known, under given instructions; see `Turn`.
-        since_samples: how much audio came after the user's speech ended.
-        request: what the client wants otherwise than the session has it.
-    """
-
-    prompt: Callable[[str], Awaitable[list[Message]]]
-    since_samples: int = 0
-    request: ResponseRequest = AS_THE_SESSION
 
 
 class Answering:
@@ -114,7 +91,7 @@ class Answering:
         if turn is not None:
             self._cancel()
             if heard:
-                turn.answer.close("failed", failure=self._explain(error))
+                turn.answer.close("failed", failure=explained(error, self._session.id))
 
     async def _read(self, asked: Asked) -> None:
         """Nobody waits for it and nobody misses it: what went wrong here, the reply itself will meet."""
@@ -122,8 +99,9 @@ class Answering:
         params = ReplyParams(self._session.id, max_tokens=0)
         deadline_s = self._session.tuning.deadlines.llm_first_s
         with contextlib.suppress(StageError):
+            tools = self._session.settings.tools
             nothing = punctual(
-                self._session.stages.llm.reply(messages, (), params), "llm", deadline_s, deadline_s
+                self._session.stages.llm.reply(messages, tools, params), "llm", deadline_s, deadline_s
             )
             async with aclosing(nothing):
                 async for _ in nothing:
@@ -137,49 +115,21 @@ class Answering:
     def _start(self, event: ReplyEvent, asked: Asked) -> None:
         self._stop_reading()
         self.reply = next_reply(self.reply, event)
-        session, settings, request = self._session, self._session.settings, asked.request
-        response = Response(
-            new_id("resp"),
-            request.modality or settings.modality,
-            request.voice or settings.voice,
-            request.max_output_tokens or settings.max_output_tokens,
-            request.metadata,
-        )
-        instructions = settings.instructions if request.instructions is None else request.instructions
-        asked_s = asyncio.get_running_loop().time() - asked.since_samples / HEARING_HZ
-        turn = Turn(
-            prompt=lambda: asked.prompt(instructions),
-            gate=asyncio.Event(),
-            answer=Answer(response, session.history, self._playback, session.emit),
-            stages=session.stages,
-            playback=self._playback,
-            params=ReplyParams(session.id, response.max_output_tokens),
-            voicing=Voicing(response.voice, settings.speed, session.output_hz),
-            tuning=session.tuning,
-            clock=TurnClock(asked_s),
-        )
+        session = self._session
+        turn = turn_for(asked, session, session.history, self._playback, session.tuning.lead_ms / 1000)
         if event is ReplyEvent.BEGIN:
             turn.gate.set()
-        self._turn, self._task = turn, session.tasks.create_task(self._answer(turn), name=response.id)
+        self._turn = turn
+        self._task = session.tasks.create_task(self._answer(turn), name=turn.answer.response.id)
 
     async def _answer(self, turn: Turn) -> None:
         """Takes a turn and closes it, whatever comes of it; of a cancelled one, the canceller does."""
-        usage: Usage | None = None
-        failure: Failure | None = None
-        try:
-            usage = await take_turn(turn)
-        except Exception as error:  # noqa: BLE001  # the turn boundary: a session outlives its turns
-            if self._turn is not turn:
-                return  # cancelled in the moment of the failure, which a task group then raises instead
-            failure = self._explain(error)
+        outcome = await taken(turn, self._session.id)
+        if self._turn is not turn:
+            return  # cancelled in the moment of a failure, which a task group then raises instead
         await turn.gate.wait()
         self._note(turn)
-        if failure is not None:
-            turn.answer.close("failed", failure=failure)
-        elif usage is not None and usage.cut_off:
-            turn.answer.close("incomplete", reason="max_output_tokens", usage=usage)
-        elif usage is not None:
-            turn.answer.close("completed", usage=usage)
+        outcome.close(turn.answer)
         self._over(ReplyEvent.FINISH, turn)
 
     def _over(self, event: ReplyEvent, turn: Turn) -> None:
@@ -198,17 +148,6 @@ class Answering:
         assert self._task is not None
         self._task.cancel()
         self._turn = self._task = None
-
-    def _explain(self, error: BaseException) -> Failure:
-        """The failure to tell the client; the log gets the rest."""
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        if isinstance(error, StageError):
-            _log.warning("session %s: the turn failed: %s", self._session.id, error)
-            return Failure(f"{error.stage}_failed", str(error))
-        if not isinstance(error, AntiphonError):
-            _log.error("session %s: the turn failed", self._session.id, exc_info=error)
-        return Failure("server_error", "The answer failed because of an error in the server.")
 
     def _note(self, turn: Turn) -> None:
         """The timing record of a turn that was heard, to the log and to whoever asked for it."""

@@ -8,17 +8,20 @@ model.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from conversation.answering import Answering, Asked
+from conversation.answering import Answering
+from conversation.asides import Asides
+from conversation.asked import Asked
 from conversation.audio import Audio
 from conversation.endpointing import FloorMove
 from conversation.errors import ClientError, ImpossibleMove
 from conversation.events import Event, InputCleared, ItemAdded, ItemDeleted, ItemTruncated
 from conversation.floor import FloorEvent
-from conversation.items import Item
+from conversation.items import Item, ItemReference
 from conversation.listening import Listening
 from conversation.policy import Action, Condition, Happening, Request, Words, decide
+from conversation.prompt import messages
 from conversation.session import Session
 from conversation.settings import ResponseRequest, Settings, Tuning
 from conversation.stages import Message, Stages
@@ -53,6 +56,7 @@ class Conversation:
         self._session = Session(session_id, stages, settings, tuning, emit, output_hz)
         self._listening = Listening(self._session, self._on_floor, self._on_words)
         self._answering = Answering(self._session)
+        self._asides = Asides(self._session)
 
     async def run(self) -> None:
         """Listens until cancelled. Then no task and no stream is left."""
@@ -114,6 +118,10 @@ class Conversation:
 
     def respond(self, request: ResponseRequest) -> None:
         """Answers now, whether or not the user has spoken."""
+        asked = Asked(self._prompt(request), request=request)
+        if request.aside:
+            self._asides.begin(asked)
+            return
         action = self._decide(Request.RESPOND)
         if action is Action.REFUSE:
             assert self._answering.answer is not None
@@ -125,10 +133,12 @@ class Conversation:
             )
         if action is Action.REPLACE:
             self._answering.withdraw()
-        self._answering.begin(Asked(self._messages, request=request))
+        self._answering.begin(asked)
 
     def cancel_response(self, response_id: str | None) -> None:
         """Silences the response with that id; None: the one under way."""
+        if self._asides.cancel(response_id):
+            return
         running = self._answering.answer.response.id if self._answering.answer else None
         if self._decide(Request.CANCEL) is Action.REFUSE or response_id not in (None, running):
             raise ClientError(
@@ -205,6 +215,17 @@ class Conversation:
         Waits until earlier turns have their words, or never will: those are done without.
         """
         await self._listening.all_written(but=without)
-        history = self._session.history.messages(without=without)
+        history = messages(self._session.history.items(without=without))
         words = [Message("user", text)] if text else []
         return [Message("system", instructions), *history, *words]
+
+    def _prompt(self, request: ResponseRequest) -> Callable[[str], Awaitable[list[Message]]]:
+        """What a client asks to be answered. Raises ClientError for an item that is not there."""
+        if request.input is None:
+            return self._messages
+        items = [self.item(one.id) if isinstance(one, ItemReference) else one for one in request.input]
+
+        async def prompt(instructions: str) -> list[Message]:
+            return [Message("system", instructions), *messages(items)]
+
+        return prompt

@@ -35,6 +35,10 @@ class Response:
     voice: str
     max_output_tokens: int | None = None
     metadata: Mapping[str, str] | None = None
+    aside: bool = False
+    """Out of band: beside the conversation."""
+    encoding: str | None = None
+    """How the client wants the sound written, if otherwise than the session has it."""
     status: Status = "in_progress"
     reason: Reason | None = None
     """Why it was cancelled or is incomplete."""
@@ -125,7 +129,7 @@ class ResponseStarted:
 
 @dataclass(frozen=True, slots=True)
 class OutputStarted:
-    """The agent's message begins; `item` is in progress and empty."""
+    """A message or a call of the agent's begins; `item` is in progress and empty."""
 
     response_id: str
     item: Item
@@ -153,8 +157,19 @@ class OutputAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputArguments:
+    """More of the arguments of a call."""
+
+    response_id: str
+    item_id: str
+    call_id: str
+    delta: str
+    output_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class OutputDone:
-    """The message is over; `item` carries exactly the text that was sent, and whether it is complete."""
+    """The item is over; it carries exactly what was sent of it, and whether it is complete."""
 
     response_id: str
     item: Item
@@ -192,6 +207,7 @@ Event = (
     | OutputStarted
     | OutputText
     | OutputAudio
+    | OutputArguments
     | OutputDone
     | ResponseDone
     | TurnTimed

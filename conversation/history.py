@@ -1,20 +1,16 @@
 """The history: the items of a conversation in their order, and what was heard of those that were spoken.
 
-The language model is shown what was heard, not what was written. This module does not know how items come
-about, nor how they look on the wire.
+This module does not know how items come about, nor how they look on the wire or to the language model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from conversation.errors import ClientError
 from conversation.heard import SpokenClause, heard_text
-from conversation.items import AudioPart, Item, ItemStatus
-from conversation.stages import Message
-
-BROKEN_OFF = "—"
-"""Ends what the agent said where it was interrupted: the usual sign for speech that breaks off."""
+from conversation.items import AudioPart, Item, ItemStatus, MessageItem
 
 
 class History:
@@ -80,8 +76,9 @@ class History:
 
     def transcribed(self, item_id: str, transcript: str) -> None:
         """What the user said in this item is known now."""
-        if item_id in self._items:
-            self._items[item_id] = replace(self._items[item_id], parts=(AudioPart(transcript),))
+        item = self._items.get(item_id)
+        if isinstance(item, MessageItem):
+            self._items[item_id] = replace(item, parts=(AudioPart(transcript),))
 
     def finish(self, begun: Item, item: Item, clauses: list[SpokenClause]) -> None:
         """The agent's item is over: what was `begun` is `item` now. Nothing when it was deleted meanwhile.
@@ -105,7 +102,7 @@ class History:
         played: never more than were sent. Raises ClientError for an item that is not the agent's speech.
         """
         item = self.item(item_id, doing="truncat")
-        if item_id not in self._spoken:
+        if item_id not in self._spoken or not isinstance(item, MessageItem):
             raise ClientError(None, "Only model output audio messages can be truncated", "item_id")
         clauses = self._spoken[item_id]
         sent = sum(clause.samples for clause in clauses)
@@ -115,15 +112,6 @@ class History:
         self._items[item_id] = replace(item, parts=(AudioPart(heard),), status=status)
         return min(played_samples, sent)
 
-    def messages(self, *, without: str | None = None) -> list[Message]:
-        """The history as the language model should see it, but for the item with the id `without`."""
-        shown = []
-        for item in self._items.values():
-            if item.id == without:
-                continue
-            text = item.text.strip()
-            if text and item.role == "assistant" and item.status == "incomplete":
-                text += f" {BROKEN_OFF}"
-            if text:
-                shown.append(Message(item.role, text))
-        return shown
+    def items(self, *, without: str | None = None) -> Iterator[Item]:
+        """All, in order, but for the one with the id `without`."""
+        return (item for item in self._items.values() if item.id != without)

@@ -6,6 +6,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Literal
 
+from conversation.stages import ToolCall
+
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
 
@@ -24,8 +26,8 @@ Part = TextPart | AudioPart
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One message.
+class MessageItem:
+    """Something said.
 
     An assistant's spoken item holds what was sent of it; after an interruption, what was heard of it, and is
     incomplete.
@@ -41,6 +43,35 @@ class Item:
         """All its words, as the language model should read them."""
         words = (part.text if isinstance(part, TextPart) else part.transcript or "" for part in self.parts)
         return "\n".join(word for word in words if word)
+
+
+@dataclass(frozen=True, slots=True)
+class CallItem:
+    """The agent wants a function called. Incomplete: its arguments broke off, and it counts for nothing."""
+
+    id: str
+    call: ToolCall
+    status: ItemStatus = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutputItem:
+    """What came of a call."""
+
+    id: str
+    call_id: str
+    output: str
+    status: ItemStatus = "completed"
+
+
+Item = MessageItem | CallItem | CallOutputItem
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReference:
+    """An item of the conversation, by its id."""
+
+    id: str
 
 
 def new_id(kind: str) -> str:

@@ -24,7 +24,7 @@ from conversation.events import (
     TranscriptionFailed,
 )
 from conversation.floor import Floor, FloorEvent
-from conversation.items import AudioPart, Item, new_id
+from conversation.items import AudioPart, MessageItem, new_id
 from conversation.session import Session
 from conversation.settings import Settings, Tuning, TurnDetection
 from conversation.stages import VadState
@@ -235,7 +235,7 @@ class Listening:
         """The utterance becomes an item of the history; its words follow when they are known."""
         self._utterance = None
         self._stop_following()
-        item = Item(utterance.item_id, "user", (AudioPart(None),))
+        item = MessageItem(utterance.item_id, "user", (AudioPart(None),))
         before = self._session.history.add(item)
         self._session.emit(InputCommitted(item.id, before))
         self._session.emit(ItemAdded(item, before))

@@ -28,6 +28,7 @@ from conversation.stages import (
     TextDelta,
     Tool,
     ToolCall,
+    ToolCallDelta,
     Transcript,
     Usage,
     VadState,
@@ -62,7 +63,7 @@ class Line:
         each_s: loop time between two words (of a voice: between two chunks).
         raises: raised after the last word.
         hangs: never ends, after the last word.
-        calls: function calls that the language model makes after its words.
+        calls: function calls that the language model makes after its words, where it is offered functions.
     """
 
     text: str = ""
@@ -109,7 +110,10 @@ class Script:
 def _line(line: Line | str | Mapping[str, Any]) -> Line:
     if isinstance(line, Line):
         return line
-    return Line(line) if isinstance(line, str) else Line(**line)
+    if isinstance(line, str):
+        return Line(line)
+    calls = tuple(ToolCall(**call) for call in line.get("calls", ()))
+    return Line(**{**line, "calls": calls})
 
 
 def tone(duration_s: float, rate_hz: int = HEARING_HZ, level: float = 0.2) -> Audio:
@@ -217,21 +221,27 @@ class ScriptedLlm:
         line = self.script[self.script.take()]
         self.open_streams += 1
         try:
-            async for part in self._parts(line, messages, params):
+            async for part in self._parts(line, messages, tools, params):
                 yield part
         finally:
             self.open_streams -= 1
 
     async def _parts(
-        self, line: Line, messages: Sequence[Message], params: ReplyParams
+        self, line: Line, messages: Sequence[Message], tools: Sequence[Tool], params: ReplyParams
     ) -> AsyncIterator[ReplyPart]:
+        if tools and params.tool_choice not in ("auto", "none") and not line.calls:
+            raise StageFailed("llm", "a function must be called, and this line of the script calls none")
         words = line.text.split(" ") if line.text else []
         limit = len(words) if params.max_tokens is None else params.max_tokens
         for number, word in enumerate(words[:limit]):
             await asyncio.sleep(line.each_s if number else line.first_s)
             yield TextDelta(word if number == 0 else " " + word)
         await line.end()
-        for call in line.calls:
+        for call in line.calls if tools and params.tool_choice != "none" else ():
+            half = len(call.arguments) // 2
+            yield ToolCallDelta(call.call_id, call.name, call.arguments[:half])
+            await asyncio.sleep(line.each_s)
+            yield ToolCallDelta(call.call_id, call.name, call.arguments[half:])
             yield call
         prompt_words = sum(len(message.text.split()) for message in messages)
         yield Usage(prompt_words, min(limit, len(words)), cut_off=limit < len(words))

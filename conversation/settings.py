@@ -6,11 +6,14 @@ a file, beyond refusing keys it does not have.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from conversation.stages import Hints
+from conversation.items import Item, ItemReference
+from conversation.stages import Hints, Tool, ToolChoice
 
 Modality = Literal["audio", "text"]
 
@@ -62,16 +65,31 @@ class Settings(_Strict):
     """Tell the client what the user said."""
     hints: HintSettings = HintSettings()
     max_output_tokens: int | None = Field(None, ge=1, le=4096)
+    tools: tuple[Tool, ...] = ()
+    """Functions of the client's that the agent may call."""
+    tool_choice: ToolChoice = "auto"
 
 
-class ResponseRequest(_Strict):
-    """One response asked for by the client; None: as the session has it."""
+@dataclass(frozen=True, slots=True)
+class ResponseRequest:
+    """One response asked for by the client; None: as the session has it.
+
+    Attributes:
+        aside: out of band: nothing of it enters the conversation, and it may run beside another response.
+        input: what to answer instead of the conversation.
+        encoding: how the client wants the sound written; a conversation only hands it on.
+    """
 
     instructions: str | None = None
     modality: Modality | None = None
     voice: str | None = None
     max_output_tokens: int | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Mapping[str, str] | None = None
+    tools: tuple[Tool, ...] | None = None
+    tool_choice: ToolChoice | None = None
+    aside: bool = False
+    input: tuple[Item | ItemReference, ...] | None = None
+    encoding: str | None = None
 
 
 class Deadlines(_Strict):

@@ -128,6 +128,16 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A call that is being written."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """What is new of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     role: Role
     text: str
@@ -183,7 +193,7 @@ class Usage:
     """The reply was stopped by `max_tokens`, not by the model."""
 
 
-ReplyPart = TextDelta | ToolCall | Usage
+ReplyPart = TextDelta | ToolCallDelta | ToolCall | Usage
 
 
 class Llm(Protocol):
@@ -194,8 +204,11 @@ class Llm(Protocol):
     ) -> AsyncGenerator[ReplyPart, None]:
         """Streams the assistant's next message. `messages` is never empty; a system message comes first.
 
-        Text arrives in deltas of any size, joined without separator; a ToolCall arrives whole. A prompt that
-        is too long for the model loses its oldest messages, never its system message or its last one.
+        Text arrives in deltas of any size, joined without separator. A ToolCall arrives whole; its deltas,
+        where the model gives any, before it, and they add up to it. One that broke off never arrives whole. A
+        model that calls no functions leaves `tools` unread, and raises StageFailed where one must be called.
+        A prompt that is too long for the model loses its oldest messages, never its system message or its
+        last one.
         """
 
 

@@ -1,14 +1,14 @@
-"""One answer, as one cancellable task: prompt → language model → clauses → speech → paced audio.
+"""One answer, as one cancellable task: prompt → language model → clauses and calls → speech → paced audio.
 
 Cancel the task and nothing of it lives, here or in any replica: every stream is closed by whoever opened it.
-The task that tells the client is the turn's own, its helpers are children, so that from the moment of the
-cancellation nothing more is told. This module decides neither when to answer nor what becomes of the history.
+Whoever cancels closes the answer, so that from then on nothing more is told. This module decides neither when
+to answer nor what becomes of the history.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,7 +19,17 @@ from conversation.clauses import Clauses
 from conversation.errors import StageFailed, StageLate
 from conversation.playback import Playback
 from conversation.settings import Tuning
-from conversation.stages import Message, ReplyParams, Stages, TextDelta, Usage
+from conversation.stages import (
+    Message,
+    ReplyParams,
+    ReplyPart,
+    Stages,
+    TextDelta,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from conversation.timing import TurnClock
 
 T = TypeVar("T")
@@ -39,6 +49,8 @@ class Voicing:
     voice: str
     speed: float
     rate_hz: int
+    lead_s: float
+    """How far ahead of playback it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,7 @@ class Turn:
     answer: Answer
     stages: Stages
     playback: Playback
+    tools: Sequence[Tool]
     params: ReplyParams
     voicing: Voicing
     tuning: Tuning
@@ -85,7 +98,7 @@ async def take_turn(turn: Turn) -> Usage | None:
     async with asyncio.TaskGroup() as children:
         if turn.answer.response.modality == "text":
             texts: asyncio.Queue[str | None] = asyncio.Queue(64)
-            thinking = children.create_task(_think(turn, messages, texts))
+            thinking = children.create_task(_draft(turn, messages, texts))
             await _write(turn, texts)
         else:
             clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
@@ -96,47 +109,65 @@ async def take_turn(turn: Turn) -> Usage | None:
     return thinking.result()
 
 
-async def _words(turn: Turn, messages: list[Message]) -> AsyncGenerator[TextDelta | Usage, None]:
-    """The language model's text and what it used. Raises StageError, also when not a word came."""
+async def _replied(turn: Turn, messages: list[Message]) -> AsyncGenerator[ReplyPart, None]:
+    """What the language model says and calls. Raises StageError, also when not a word came."""
     deadlines, silent = turn.tuning.deadlines, True
-    stream = turn.stages.llm.reply(messages, (), turn.params)
+    stream = turn.stages.llm.reply(messages, turn.tools, turn.params)
     async with aclosing(punctual(stream, "llm", deadlines.llm_first_s, deadlines.llm_next_s)) as parts:
         async for part in parts:
-            if isinstance(part, TextDelta):
+            if not isinstance(part, Usage):
                 turn.clock.mark("llm_first")
-                silent = silent and not part.text.strip()
-                yield part
-            elif isinstance(part, Usage):
-                yield part
+                silent = silent and isinstance(part, TextDelta) and not part.text.strip()
+            yield part
     if silent:
         raise StageFailed("llm", "ended without a word")
 
 
-async def _think(turn: Turn, messages: list[Message], texts: asyncio.Queue[str | None]) -> Usage:
-    """The written answer, delta by delta."""
-    usage = Usage(0, 0)
-    async with aclosing(_words(turn, messages)) as words:
-        async for part in words:
-            if isinstance(part, Usage):
-                usage = part
-            else:
-                await texts.put(part.text)
+async def _think(turn: Turn, messages: list[Message], say: Callable[[str], Awaitable[None]]) -> Usage:
+    """Gives the text of an answer to `say`, delta by delta, and tells its calls at once."""
+    usage, has_words = Usage(0, 0), False
+    async with aclosing(_replied(turn, messages)) as parts:
+        async for part in parts:
+            match part:
+                case Usage():
+                    usage = part
+                case TextDelta(text):
+                    has_words = has_words or bool(text.strip())
+                    await say(text)
+                case ToolCall() | ToolCallDelta():
+                    await _call(turn, part, after_words=has_words)
+    return usage
+
+
+async def _call(turn: Turn, part: ToolCall | ToolCallDelta, *, after_words: bool) -> None:
+    """A call is not spoken, so it waits for no speech; only for the turn to be over."""
+    await _released(turn)
+    if after_words:  # they may still be on their way to the voice, and stand before the call all the same
+        turn.answer.begin_message()
+    if isinstance(part, ToolCall):
+        turn.answer.call(part)
+    else:
+        turn.answer.write_call(part)
+
+
+async def _draft(turn: Turn, messages: list[Message], texts: asyncio.Queue[str | None]) -> Usage:
+    """The answer to be read, delta by delta."""
+    usage = await _think(turn, messages, texts.put)
     await texts.put(None)
     return usage
 
 
 async def _compose(turn: Turn, messages: list[Message], clauses: asyncio.Queue[str | None]) -> Usage:
     """The answer to be spoken, clause by clause."""
-    usage, splitter = Usage(0, 0), Clauses()
-    async with aclosing(_words(turn, messages)) as words:
-        async for part in words:
-            if isinstance(part, Usage):
-                usage = part
-                continue
-            for clause in splitter.feed(part.text):
-                turn.clock.mark("clause")
-                await clauses.put(clause)
-    if rest := splitter.rest():
+    splitter = Clauses()
+
+    async def say(text: str) -> None:
+        for clause in splitter.feed(text):
+            turn.clock.mark("clause")
+            await clauses.put(clause)
+
+    usage = await _think(turn, messages, say)
+    if (rest := splitter.rest()).strip():
         turn.clock.mark("clause")
         await clauses.put(rest)
     await clauses.put(None)
@@ -181,10 +212,10 @@ async def _write(turn: Turn, texts: asyncio.Queue[str | None]) -> None:
 
 
 async def _speak(turn: Turn, pieces: asyncio.Queue[Piece | None]) -> None:
-    """Hands speech to the client, a clause's text just before its sound, no further ahead than `lead_ms`."""
+    """Hands speech to the client, a clause's text just before its sound, no further ahead than `lead_s`."""
     await _released(turn)
     async for piece in _until_none(pieces):
-        await turn.playback.room(turn.tuning.lead_ms / 1000)
+        await turn.playback.room(turn.voicing.lead_s)
         if piece.text:
             turn.answer.say(piece.text)
         if len(piece.audio):

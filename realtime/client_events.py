@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from conversation.settings import ResponseRequest
-from realtime.items import WireItem
+from realtime.items import MAX_INPUT_ITEMS, WireInput, WireItem, from_input
 from realtime.shapes import (
     MAX_OUTPUT_TOKENS,
     AudioFormat,
@@ -26,9 +26,11 @@ from realtime.shapes import (
     ToolChoice,
     Tools,
     Voice,
+    chosen,
+    tools_of,
     voice_name,
 )
-from realtime.validation import Wire, unsupported
+from realtime.validation import Wire
 
 
 class _ClientEvent(Wire):
@@ -81,7 +83,7 @@ class ConversationItemDelete(_ClientEvent):
 
 
 class ResponseAudioOutput(Wire):
-    format: AudioFormat = AudioFormat()
+    format: AudioFormat | None = None
     voice: Voice | None = None
 
 
@@ -104,20 +106,9 @@ class ResponseParams(Wire):
     metadata: Metadata | None = None
     tools: Tools | None = None
     tool_choice: ToolChoice | None = None
-    conversation: Annotated[
-        Name | None,
-        unsupported(
-            "Responses out of band are not supported yet: leave 'conversation' out or set it to 'auto'.",
-            lambda value: value == "none",
-        ),
-    ] = None
-    input: Annotated[
-        list[Any] | None,
-        unsupported(
-            "A response's own input is not supported yet: create conversation items instead.",
-            lambda value: value is not None,
-        ),
-    ] = None
+    conversation: Name | None = None
+    """"none": out of band. Anything else: in the one conversation there is."""
+    input: Annotated[list[WireInput], Field(max_length=MAX_INPUT_ITEMS)] | None = None
     prompt: Prompt | None = None
     reasoning: Reasoning | None = None
     parallel_tool_calls: bool | None = None
@@ -129,8 +120,13 @@ class ResponseParams(Wire):
             instructions=self.instructions or None,
             modality=self.output_modalities[0] if self.output_modalities else None,
             voice=None if voice is None else voice_name(voice),
+            encoding=None if self.audio.output.format is None else self.audio.output.format.type,
             max_output_tokens=MAX_OUTPUT_TOKENS if tokens == "inf" else tokens,
             metadata=self.metadata,
+            tools=None if self.tools is None else tools_of(self.tools),
+            tool_choice=None if self.tool_choice is None else chosen(self.tool_choice),
+            aside=self.conversation == "none",
+            input=None if self.input is None else tuple(from_input(item) for item in self.input),
         )
 
 
@@ -146,9 +142,9 @@ class ResponseCancel(_ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """`input_audio_buffer.append`, decoded: 16-bit little-endian mono PCM at 24 kHz, any number of bytes."""
+    """`input_audio_buffer.append`: any number of bytes of sound, in the session's input format."""
 
-    pcm: bytes
+    sound: bytes
 
 
 TypedEvent = (

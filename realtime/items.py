@@ -10,8 +10,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from conversation.items import AudioPart, Item, ItemStatus, Part, TextPart, new_id
-from realtime.shapes import Id, Text
+from conversation.items import (
+    AudioPart,
+    CallItem,
+    CallOutputItem,
+    Item,
+    ItemReference,
+    ItemStatus,
+    MessageItem,
+    Part,
+    TextPart,
+    new_id,
+)
+from conversation.stages import ToolCall
+from realtime.shapes import Id, Name, Text
 from realtime.validation import Wire, kinds, unsupported
 
 
@@ -63,11 +75,14 @@ class OutputAudio(Wire):
 _MAX_PARTS = 1_000
 
 
-class _Message(Wire):
-    type: Literal["message"]
+class _ItemShape(Wire):
     id: Id | None = None
     object: Literal["realtime.item"] | None = None
     status: ItemStatus = "completed"
+
+
+class _Message(_ItemShape):
+    type: Literal["message"]
 
 
 class UserMessage(_Message):
@@ -96,44 +111,86 @@ class AssistantMessage(_Message):
     ]
 
 
-Message = UserMessage | SystemMessage | AssistantMessage
+Message = Annotated[UserMessage | SystemMessage | AssistantMessage, Field(discriminator="role")]
 
-_LATER = (
-    "function_call",
-    "function_call_output",
-    "mcp_list_tools",
-    "mcp_call",
-    "mcp_approval_request",
-    "mcp_approval_response",
-)
+
+class FunctionCall(_ItemShape):
+    type: Literal["function_call"]
+    call_id: Name
+    name: Name
+    arguments: Text
+
+
+class FunctionCallOutput(_ItemShape):
+    type: Literal["function_call_output"]
+    call_id: Name
+    output: Text
+
+
+class Reference(Wire):
+    """An item of the conversation, in the input of one response."""
+
+    type: Literal["item_reference"]
+    id: Id
+
+
+_KINDS = ("message", "function_call", "function_call_output")
+_LATER = ("mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response")
+_REMEDY = "this server takes messages of text and speech, and functions that you carry out yourself."
 
 WireItem = Annotated[
-    Message,
-    Field(discriminator="role"),
-    kinds("message", later=_LATER, remedy="this server takes messages of text and speech."),
+    Message | FunctionCall | FunctionCallOutput,
+    Field(discriminator="type"),
+    kinds(*_KINDS, later=_LATER, remedy=_REMEDY),
 ]
 """What a client may put into the conversation."""
 
+WireInput = Annotated[
+    Message | FunctionCall | FunctionCallOutput | Reference,
+    Field(discriminator="type"),
+    kinds(*_KINDS, "item_reference", later=_LATER, remedy=_REMEDY),
+]
+"""What a client may ask one response to answer."""
 
-def from_wire(item: Message) -> Item:
+MAX_INPUT_ITEMS = 1_000
+
+
+def from_wire(item: WireItem) -> Item:
     """An item without an id gets one."""
-    return Item(
-        id=item.id or new_id("item"),
-        role=item.role,
-        parts=tuple(part.part() for part in item.content),
-        status=item.status,
-    )
+    item_id = item.id or new_id("item")
+    match item:
+        case FunctionCall():
+            call = ToolCall(item.call_id, item.name, item.arguments)
+            return CallItem(item_id, call, item.status)
+        case FunctionCallOutput():
+            return CallOutputItem(item_id, item.call_id, item.output, item.status)
+        case _:
+            return MessageItem(item_id, item.role, tuple(part.part() for part in item.content), item.status)
+
+
+def from_input(item: WireInput) -> Item | ItemReference:
+    return ItemReference(item.id) if isinstance(item, Reference) else from_wire(item)
 
 
 def to_wire(item: Item) -> dict[str, Any]:
-    return {
-        "id": item.id,
-        "object": "realtime.item",
-        "type": "message",
-        "role": item.role,
-        "status": item.status,
-        "content": [_part(part, spoken_by_agent=item.role == "assistant") for part in item.parts],
-    }
+    match item:
+        case MessageItem():
+            by_agent = item.role == "assistant"
+            fields = {
+                "type": "message",
+                "role": item.role,
+                "content": [_part(part, spoken_by_agent=by_agent) for part in item.parts],
+            }
+        case CallItem(call=call):
+            fields = {
+                "type": "function_call",
+                "call_id": call.call_id,
+                "name": call.name,
+                "arguments": call.arguments,
+            }
+        case CallOutputItem():
+            fields = {"type": "function_call_output", "call_id": item.call_id, "output": item.output}
+    return {"id": item.id, "object": "realtime.item", "status": item.status, **fields}
 
 
 def _part(part: Part, *, spoken_by_agent: bool) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _append(event: dict[str, Any]) -> Append:
     except (binascii.Error, ValueError) as error:
         raise ClientError(
             "invalid_value",
-            "Invalid 'audio'. Expected base64-encoded audio bytes (16-bit mono PCM at 24 kHz), but this is "
+            "Invalid 'audio'. Expected base64-encoded audio bytes in the session's input format, but this is "
             f"not base64: {error}.",
             "audio",
         ) from None

@@ -14,7 +14,6 @@ from dataclasses import asdict
 from functools import singledispatchmethod
 from typing import Any, Literal
 
-from conversation.audio import to_pcm16
 from conversation.errors import ClientError
 from conversation.events import (
     Event,
@@ -23,6 +22,7 @@ from conversation.events import (
     ItemAdded,
     ItemDeleted,
     ItemTruncated,
+    OutputArguments,
     OutputAudio,
     OutputDone,
     OutputStarted,
@@ -37,8 +37,9 @@ from conversation.events import (
     TranscriptionFailed,
     TurnTimed,
 )
-from conversation.items import Item, new_id
+from conversation.items import CallItem, Item, MessageItem, new_id
 from conversation.stages import Usage
+from realtime.encodings import ENCODINGS, PCM, OutgoingAudio
 from realtime.items import to_wire
 from realtime.session_object import SessionObject
 from realtime.shapes import WIRE_HZ
@@ -68,6 +69,8 @@ EventType = Literal[
     "response.output_audio_transcript.done",
     "response.output_audio.delta",
     "response.output_audio.done",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
     "response.content_part.done",
     "response.output_item.done",
     "response.done",
@@ -91,16 +94,21 @@ class ServerEvents:
         self._conversation_id = new_id("conv")
         self._id_prefix = f"event_{secrets.token_hex(6)}"
         self._written = 0
-        self._spoken: set[str] = set()
-        """Responses in progress whose output is speech."""
+        self._encoding = PCM
+        self._spoken: dict[str, OutgoingAudio] = {}
+        """Responses in progress whose output is speech, by their ids."""
+        self._aside: set[str] = set()
+        """Responses in progress that are out of band: their items are not the conversation's."""
 
     def of(self, event: Event) -> list[str]:
         return [self._text(kind, fields) for kind, fields in self._told(event)]
 
     def session_created(self, session: SessionObject) -> str:
+        self._encoding = session.output_encoding
         return self._text("session.created", {"session": session.on_the_wire()})
 
     def session_updated(self, session: SessionObject) -> str:
+        self._encoding = session.output_encoding
         return self._text("session.updated", {"session": session.on_the_wire()})
 
     def item_retrieved(self, item: Item) -> str:
@@ -195,17 +203,21 @@ class ServerEvents:
     @_told.register
     def _(self, event: ResponseStarted) -> Told:
         if event.response.modality == "audio":
-            self._spoken.add(event.response.id)
+            encoding = ENCODINGS[event.response.encoding or self._encoding.name]
+            self._spoken[event.response.id] = OutgoingAudio(encoding)
+        if event.response.aside:
+            self._aside.add(event.response.id)
         yield "response.created", {"response": self._response(event.response)}
 
     @_told.register
     def _(self, event: OutputStarted) -> Told:
         item = to_wire(event.item)
-        in_response = {"response_id": event.response_id, "output_index": event.output_index}
-        yield "response.output_item.added", {**in_response, "item": item}
-        yield "conversation.item.added", {"previous_item_id": event.previous_item_id, "item": item}
-        part = self._part(event.response_id, "")
-        yield "response.content_part.added", {**_place(event, event.item.id), "part": part}
+        yield "response.output_item.added", {**_in_response(event), "item": item}
+        if event.response_id not in self._aside:
+            yield "conversation.item.added", {"previous_item_id": event.previous_item_id, "item": item}
+        if isinstance(event.item, MessageItem):
+            part = self._part(event.response_id, "")
+            yield "response.content_part.added", {**_place(event, event.item.id), "part": part}
 
     @_told.register
     def _(self, event: OutputText) -> Told:
@@ -218,26 +230,46 @@ class ServerEvents:
 
     @_told.register
     def _(self, event: OutputAudio) -> Told:
-        delta = base64.b64encode(to_pcm16(event.audio)).decode("ascii")
-        yield "response.output_audio.delta", {**_place(event, event.item_id), "delta": delta}
+        sound = self._spoken[event.response_id].feed(event.audio)
+        yield from _sound(_place(event, event.item_id), sound)
+
+    @_told.register
+    def _(self, event: OutputArguments) -> Told:
+        fields = {"item_id": event.item_id, "call_id": event.call_id, "delta": event.delta}
+        yield "response.function_call_arguments.delta", {**_in_response(event), **fields}
 
     @_told.register
     def _(self, event: OutputDone) -> Told:
-        item, place, text = to_wire(event.item), _place(event, event.item.id), event.item.text
-        if event.response_id in self._spoken:
-            yield "response.output_audio.done", place
-            yield "response.output_audio_transcript.done", {**place, "transcript": text}
-        else:
-            yield "response.output_text.done", {**place, "text": text}
-        yield "response.content_part.done", {**place, "part": self._part(event.response_id, text)}
-        yield "conversation.item.done", {"previous_item_id": event.previous_item_id, "item": item}
-        in_response = {"response_id": event.response_id, "output_index": event.output_index}
-        yield "response.output_item.done", {**in_response, "item": item}
+        item = to_wire(event.item)
+        yield from self._content_done(event)
+        if event.response_id not in self._aside:
+            yield "conversation.item.done", {"previous_item_id": event.previous_item_id, "item": item}
+        yield "response.output_item.done", {**_in_response(event), "item": item}
+
+    def _content_done(self, event: OutputDone) -> Told:
+        place = _place(event, event.item.id)
+        if isinstance(event.item, CallItem):
+            call = event.item.call
+            fields = {"item_id": event.item.id, "call_id": call.call_id, "name": call.name}
+            yield (
+                "response.function_call_arguments.done",
+                {**_in_response(event), **fields, "arguments": call.arguments},
+            )
+        elif isinstance(event.item, MessageItem):
+            text = event.item.text
+            if event.response_id in self._spoken:
+                yield from _sound(place, self._spoken[event.response_id].end())
+                yield "response.output_audio.done", place
+                yield "response.output_audio_transcript.done", {**place, "transcript": text}
+            else:
+                yield "response.output_text.done", {**place, "text": text}
+            yield "response.content_part.done", {**place, "part": self._part(event.response_id, text)}
 
     @_told.register
     def _(self, event: ResponseDone) -> Told:
-        self._spoken.discard(event.response.id)
         yield "response.done", {"response": self._response(event.response)}
+        self._spoken.pop(event.response.id, None)
+        self._aside.discard(event.response.id)
 
     @_told.register
     def _(self, event: TurnTimed) -> Told:
@@ -251,6 +283,11 @@ class ServerEvents:
             return {"type": "audio", "transcript": text}
         return {"type": "text", "text": text}
 
+    def _format(self, response: Response) -> Fields:
+        spoken = self._spoken.get(response.id)
+        encoding = spoken.encoding if spoken else ENCODINGS[response.encoding or self._encoding.name]
+        return {"type": encoding.name, **({"rate": WIRE_HZ} if encoding is PCM else {})}
+
     def _response(self, response: Response) -> Fields:
         return {
             "object": "realtime.response",
@@ -258,22 +295,29 @@ class ServerEvents:
             "status": response.status,
             "status_details": _status_details(response),
             "output": [to_wire(item) for item in response.output],
-            "conversation_id": self._conversation_id,
+            "conversation_id": None if response.aside else self._conversation_id,
             "output_modalities": [response.modality],
             "max_output_tokens": response.max_output_tokens or "inf",
-            "audio": {"output": {"format": {"type": "audio/pcm", "rate": WIRE_HZ}, "voice": response.voice}},
+            "audio": {"output": {"format": self._format(response), "voice": response.voice}},
             "usage": None if response.status == "in_progress" else _usage(response.usage),
             "metadata": None if response.metadata is None else dict(response.metadata),
         }
 
 
-def _place(event: OutputStarted | OutputText | OutputAudio | OutputDone, item_id: str) -> Fields:
-    return {
-        "response_id": event.response_id,
-        "item_id": item_id,
-        "output_index": event.output_index,
-        "content_index": 0,
-    }
+def _sound(place: Fields, sound: bytes) -> Told:
+    if sound:
+        yield "response.output_audio.delta", {**place, "delta": base64.b64encode(sound).decode("ascii")}
+
+
+Output = OutputStarted | OutputText | OutputAudio | OutputArguments | OutputDone
+
+
+def _in_response(event: Output) -> Fields:
+    return {"response_id": event.response_id, "output_index": event.output_index}
+
+
+def _place(event: Output, item_id: str) -> Fields:
+    return {**_in_response(event), "item_id": item_id, "content_index": 0}
 
 
 def _status_details(response: Response) -> Fields | None:

@@ -22,7 +22,7 @@ from conversation.items import new_id
 from conversation.settings import Settings, Tuning
 from conversation.stages import Stages
 from realtime import client_events as asked
-from realtime.incoming import PIECE_BYTES, IncomingAudio
+from realtime.encodings import IncomingAudio
 from realtime.items import from_wire
 from realtime.limits import Limits
 from realtime.outbox import ClientTooSlow, Outbox
@@ -211,9 +211,9 @@ class _Session:
 
     @_obey.register
     async def _(self, event: asked.Append) -> None:
-        for piece in self._input.pieces(event.pcm):
+        for piece in self._input.pieces(event.sound):
             await self._hear(piece)
-            if len(event.pcm) > PIECE_BYTES:
+            if len(event.sound) > self._input.piece_bytes:
                 await asyncio.sleep(0)
 
     @_obey.register
@@ -229,6 +229,9 @@ class _Session:
     @_obey.register
     async def _(self, event: asked.SessionUpdate) -> None:
         changed = self._object.updated(event.session, voice_locked=self._has_spoken)
+        if changed.input_encoding is not self._object.input_encoding:
+            await self._hear(self._input.end())
+            self._input = IncomingAudio(changed.input_encoding)
         self._conversation.configure(changed.settings())
         self._object = changed
         self._outbox.put(self._events.session_updated(changed))

@@ -9,8 +9,9 @@ from pydantic import TypeAdapter
 
 from conversation.errors import ClientError
 from conversation.settings import HintSettings, Settings, TurnDetection
+from realtime.encodings import ENCODINGS, Encoding
 from realtime.session_shape import AudioInput, AudioOutput, ServerVad, Session, SessionAudio, Transcription
-from realtime.shapes import voice_name
+from realtime.shapes import chosen, tools_of, voice_name
 from realtime.validation import Wire, checked, null_is_not_given
 
 _SESSION = TypeAdapter(Session)
@@ -63,6 +64,14 @@ class SessionObject:
         )
         return replace(self, shape=shape)
 
+    @property
+    def input_encoding(self) -> Encoding:
+        return ENCODINGS[self.shape.audio.input.format.type]
+
+    @property
+    def output_encoding(self) -> Encoding:
+        return ENCODINGS[self.shape.audio.output.format.type]
+
     def settings(self) -> Settings:
         shape = self.shape
         tokens = shape.max_output_tokens
@@ -75,6 +84,8 @@ class SessionObject:
             transcribe=shape.audio.input.transcription is not None,
             hints=self._hints(),
             max_output_tokens=None if tokens == "inf" else tokens,
+            tools=tools_of(shape.tools),
+            tool_choice=chosen(shape.tool_choice),
         )
 
     def on_the_wire(self) -> dict[str, Any]:

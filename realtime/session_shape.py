@@ -15,6 +15,7 @@ from realtime.shapes import (
     MaxOutputTokens,
     Name,
     OutputModalities,
+    PcmFormat,
     Prompt,
     Reasoning,
     Text,
@@ -67,14 +68,14 @@ class NoiseReduction(Wire):
 
 
 class AudioInput(Wire):
-    format: AudioFormat = AudioFormat()
+    format: AudioFormat = PcmFormat()
     transcription: Transcription | None = None
     noise_reduction: NoiseReduction | None = None
     turn_detection: TurnDetectionShape | None = ServerVad()
 
 
 class AudioOutput(Wire):
-    format: AudioFormat = AudioFormat()
+    format: AudioFormat = PcmFormat()
     voice: Voice
     speed: Annotated[float, Field(ge=0.25, le=1.5)] = 1.0
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from conversation.settings import Modality
-from realtime.validation import Wire, text_or_object, unsupported
+from conversation.stages import Tool
+from realtime.validation import Wire, kinds, text_or_object
 
 WIRE_HZ = 24_000
 """The one rate of PCM in the protocol."""
@@ -39,15 +41,28 @@ MaxOutputTokens = Annotated[
 ]
 
 
-class AudioFormat(Wire):
-    type: Annotated[
-        Literal["audio/pcm"],
-        unsupported(
-            "G.711 audio is not supported yet: send and expect {'type': 'audio/pcm', 'rate': 24000}.",
-            lambda value: value in ("audio/pcmu", "audio/pcma"),
-        ),
-    ] = "audio/pcm"
+class PcmFormat(Wire):
+    type: Literal["audio/pcm"] = "audio/pcm"
     rate: Annotated[int, Field(ge=WIRE_HZ, le=WIRE_HZ)] = WIRE_HZ
+
+
+class G711Format(Wire):
+    """8 kHz, one byte a sample."""
+
+    type: Literal["audio/pcmu", "audio/pcma"]
+
+
+def _format_tag(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return "g711" if kind in ("audio/pcmu", "audio/pcma") else "pcm"
+
+
+AudioFormat = Annotated[
+    Annotated[PcmFormat, Tag("pcm")] | Annotated[G711Format, Tag("g711")],
+    Discriminator(_format_tag),
+    kinds("audio/pcm", "audio/pcmu", "audio/pcma", None),
+]
+"""Without a type it is PCM."""
 
 
 class VoiceId(Wire):
@@ -63,15 +78,52 @@ def voice_name(voice: str | VoiceId) -> str:
     return voice if isinstance(voice, str) else voice.id
 
 
+_NO_MCP = "connect the functions yourself, and offer them as tools of type 'function'."
+
+
+class FunctionTool(Wire):
+    """A function that the client carries out."""
+
+    type: Literal["function"] = "function"
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    description: Text | None = Field(None, exclude_if=lambda value: value is None)
+    parameters: dict[str, Any] | None = Field(None, exclude_if=lambda value: value is None)
+    """JSON Schema of its arguments."""
+
+    def tool(self) -> Tool:
+        return Tool(self.name, self.description or "", self.parameters or _NO_PARAMETERS)
+
+
+_NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
+
+_MAX_TOOLS = 128
+"""As many as OpenAI's chat completions take."""
+
 Tools = Annotated[
-    list[Any],
-    unsupported("Tools are not supported yet: leave them out or send an empty list.", bool),
+    list[Annotated[FunctionTool, kinds("function", None, later=["mcp"], remedy=_NO_MCP)]],
+    Field(max_length=_MAX_TOOLS),
 ]
 
+
+class FunctionChoice(Wire):
+    type: Literal["function"]
+    name: Name
+
+
 ToolChoice = Annotated[
-    Literal["auto", "none", "required"],
-    unsupported("Tools are not supported yet, so none can be chosen.", lambda value: isinstance(value, dict)),
+    Annotated[Literal["auto", "none", "required"], Tag("text")]
+    | Annotated[FunctionChoice, kinds("function", later=["mcp"], remedy=_NO_MCP), Tag("object")],
+    Discriminator(text_or_object),
 ]
+
+
+def chosen(choice: str | FunctionChoice) -> str:
+    """As `conversation.stages.ToolChoice`."""
+    return choice if isinstance(choice, str) else choice.name
+
+
+def tools_of(shapes: Iterable[FunctionTool]) -> tuple[Tool, ...]:
+    return tuple(shape.tool() for shape in shapes)
 
 
 class Prompt(Wire):

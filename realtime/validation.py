@@ -56,8 +56,11 @@ def unsupported(what: str, when: Callable[[Any], bool]) -> BeforeValidator:
     return BeforeValidator(refuse)
 
 
-def kinds(*supported: str, later: Sequence[str] = (), remedy: str = "") -> BeforeValidator:
-    """Marks a union of objects told apart by their `type`, some of which this server cannot serve yet."""
+def kinds(*supported: str | None, later: Sequence[str] = (), remedy: str = "") -> BeforeValidator:
+    """Marks a union of objects told apart by their `type`, some of which this server cannot serve yet.
+
+    None among the supported: without a type, an object is of the one kind there is.
+    """
 
     def known(value: Any) -> Any:
         if not isinstance(value, dict) or (kind := value.get("type")) in supported:
@@ -68,7 +71,7 @@ def kinds(*supported: str, later: Sequence[str] = (), remedy: str = "") -> Befor
         if kind in later:
             what = f"'{kind}' is not supported yet: {remedy}"
             raise PydanticCustomError("unsupported_value", "{what}", {"what": what, **tag})
-        expected = ", ".join(f"'{one}'" for one in supported)
+        expected = ", ".join(f"'{one}'" for one in supported if one)
         raise PydanticCustomError(
             "union_tag_invalid", "unknown type", {"tag": kind, "expected_tags": expected, **tag}
         )

@@ -16,13 +16,16 @@ from conversation.audio import HEARING_HZ, silence
 from conversation.conversation import Conversation
 from conversation.events import (
     Event,
+    OutputArguments,
     OutputAudio,
+    OutputDone,
     OutputText,
     ResponseDone,
     ResponseStarted,
     SpeechStarted,
     TranscriptionCompleted,
 )
+from conversation.items import CallItem, MessageItem
 from conversation.scripted import Lines, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad, tone
 from conversation.settings import Settings, Tuning, TurnDetection
 from conversation.stages import Stages
@@ -64,6 +67,15 @@ class Seen:
     def ends(self) -> list[tuple[str, str | None]]:
         """How each response ended, and why."""
         return [(done.response.status, done.response.reason) for done in self.of(ResponseDone)]
+
+    def tells_of_items(self) -> list[str]:
+        """What was told of each item of the agent's: its kind, and its words or its call."""
+        told = []
+        for done in self.of(OutputDone):
+            item = done.item
+            words = item.text if isinstance(item, MessageItem) else ""
+            told.append(f"{item.call.name}({item.call.arguments})" if isinstance(item, CallItem) else words)
+        return told
 
     def audio_s(self) -> float:
         return sum(event.audio.duration_s for event in self.of(OutputAudio))
@@ -188,16 +200,19 @@ class Play:
 def check_promises(seen: Seen) -> None:
     """What the protocol promises of every response, whatever happens."""
     open_ids: list[str] = []
+    in_conversation: set[str] = set()
     for _, event in seen.events:
         match event:
             case ResponseStarted(response):
-                assert not open_ids, "two responses at once"
+                if not response.aside:
+                    assert not in_conversation & set(open_ids), "two responses at once"
+                    in_conversation.add(response.id)
                 open_ids.append(response.id)
             case ResponseDone(response):
-                assert open_ids == [response.id], "an end without its beginning"
-                open_ids.clear()
-            case OutputAudio(response_id) | OutputText(response_id):
-                assert open_ids == [response_id], "output outside its response"
+                assert response.id in open_ids, "an end without its beginning"
+                open_ids.remove(response.id)
+            case OutputAudio(response_id) | OutputText(response_id) | OutputArguments(response_id):
+                assert response_id in open_ids, "output outside its response"
 
 
 def detection(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from conversation.conversation import Conversation
 from conversation.errors import ClientError, StageFailed, StageLost
 from conversation.events import OutputStarted
-from conversation.items import Item, TextPart
+from conversation.items import MessageItem, TextPart
 from conversation.scripted import Line
 from conversation.settings import Deadlines, ResponseRequest, Settings, Tuning
 from tests.scenarios.screenplay import Play, detection
@@ -63,7 +63,7 @@ ACTS: list[Act] = [
     lambda _, c: c.clear_input(),
     lambda _, c: c.respond(ResponseRequest()),
     lambda _, c: c.cancel_response(None),
-    lambda _, c: c.add_item(Item("item_1", "user", (TextPart("And?"),)), None),
+    lambda _, c: c.add_item(MessageItem("item_1", "user", (TextPart("And?"),)), None),
     lambda _, c: c.delete_item("item_1"),
     lambda _, c: c.configure(Settings(turn_detection=None)),
     lambda _, c: c.configure(Settings(turn_detection=detection(silence_ms=300))),

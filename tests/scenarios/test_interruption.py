@@ -10,7 +10,7 @@ from conversation.events import (
     ResponseStarted,
     SpeechStarted,
 )
-from conversation.items import Item, TextPart
+from conversation.items import MessageItem, TextPart
 from conversation.scripted import Line
 from conversation.settings import ResponseRequest, Settings
 from tests.scenarios.screenplay import Play, Seen, detection
@@ -71,8 +71,8 @@ def test_the_end_that_is_told_carries_the_text_that_was_sent() -> None:
 
     done = seen.of(OutputDone)[0]
     sent = [event.delta for event in seen.of(OutputText) if event.item_id == done.item.id]
-    assert done.item.text == "".join(sent)
-    assert STORY.startswith(done.item.text)
+    assert seen.tells_of_items()[0] == "".join(sent)
+    assert STORY.startswith("".join(sent))
     assert done.item.status == "incomplete"
 
 
@@ -186,7 +186,7 @@ def test_a_text_item_is_answered_when_the_client_asks() -> None:
     play = Play(llm=["Hello there."])
 
     def write(conversation: Conversation) -> None:
-        conversation.add_item(Item("item_1", "user", (TextPart("Hi!"),)), None)
+        conversation.add_item(MessageItem("item_1", "user", (TextPart("Hi!"),)), None)
         conversation.respond(ResponseRequest(modality="text"))
 
     seen = play.at(0.5, write).run(until_s=2.0)

@@ -2,7 +2,7 @@ import pytest
 
 from conversation.conversation import Conversation
 from conversation.errors import ClientError, StageFailed, StageLost
-from conversation.events import InputCommitted, OutputText, ResponseDone, TranscriptionFailed
+from conversation.events import InputCommitted, OutputDone, ResponseDone, TranscriptionFailed
 from conversation.scripted import Line
 from conversation.settings import Deadlines, ResponseRequest, Settings, Tuning
 from tests.scenarios.screenplay import Play, Seen
@@ -78,7 +78,8 @@ def test_a_language_model_that_dies_in_mid_sentence_ends_the_response_with_what_
 
     assert failure(seen) == ("llm_failed", "llm: the replica died")
     [response] = [done.response for done in seen.of(ResponseDone)]
-    assert [item.text for item in response.output] == ["".join(e.delta for e in seen.of(OutputText))]
+    assert [item.id for item in response.output] == [done.item.id for done in seen.of(OutputDone)]
+    assert seen.tells_of_items() == [seen.said]
 
 
 def test_what_could_not_be_understood_is_told() -> None:

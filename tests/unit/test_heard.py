@@ -3,7 +3,8 @@ import pytest
 from conversation.errors import ClientError
 from conversation.heard import SpokenClause, heard_text
 from conversation.history import History
-from conversation.items import AudioPart, Item, TextPart
+from conversation.items import AudioPart, MessageItem, TextPart
+from conversation.prompt import messages
 
 HZ = 1000
 
@@ -53,37 +54,37 @@ def test_of_a_chinese_clause_still_being_spoken_little_was_heard() -> None:
     assert heard_text([clause("今天天气很好我们出去吧", 0.4, complete=False)], 99 * HZ, HZ) == "今天"
 
 
-def assistant(item_id: str, text: str = "") -> Item:
-    return Item(item_id, "assistant", (AudioPart(text),), "completed")
+def assistant(item_id: str, text: str = "") -> MessageItem:
+    return MessageItem(item_id, "assistant", (AudioPart(text),), "completed")
 
 
 def speak(history: History) -> None:
-    begun = Item("b", "assistant", status="in_progress")
+    begun = MessageItem("b", "assistant", status="in_progress")
     history.add(begun)
     history.finish(begun, assistant("b", "One two three, four five six."), TWO)
 
 
 def test_an_item_made_under_the_id_of_a_deleted_one_is_left_alone() -> None:
     history = History(HZ)
-    begun = Item("b", "assistant", status="in_progress")
+    begun = MessageItem("b", "assistant", status="in_progress")
     history.add(begun)
     history.delete("b")
-    history.add(Item("b", "user", (TextPart("Mine"),)))
+    history.add(MessageItem("b", "user", (TextPart("Mine"),)))
 
     history.finish(begun, assistant("b", "Yours"), TWO)
 
-    assert history.item("b").text == "Mine"
+    assert history.item("b") == MessageItem("b", "user", (TextPart("Mine"),))
     assert not history.is_speech("b")
 
 
 def test_the_model_is_shown_what_was_heard_and_that_it_broke_off() -> None:
     history = History(HZ)
-    history.add(Item("a", "user", (TextPart("Count!"),)))
+    history.add(MessageItem("a", "user", (TextPart("Count!"),)))
     speak(history)
 
     history.cut("b", 1700)
 
-    assert [(m.role, m.text) for m in history.messages()] == [
+    assert [(m.role, m.text) for m in messages(history.items())] == [
         ("user", "Count!"),
         ("assistant", "One two three, four —"),
     ]
@@ -96,7 +97,7 @@ def test_whoever_knows_better_may_say_so_again() -> None:
     history.cut("b", 300)
     assert history.cut("b", 1400) == 1400
 
-    assert history.item("b").text == "One two three,"
+    assert [message.text for message in messages(history.items())] == ["One two three, —"]
 
 
 def test_more_than_was_sent_is_all_of_it() -> None:
@@ -113,7 +114,7 @@ def test_an_answer_of_which_nothing_was_heard_was_never_given() -> None:
 
     history.cut("b", 0)
 
-    assert history.messages() == []
+    assert messages(history.items()) == []
 
 
 def test_items_stand_where_they_were_put() -> None:
@@ -141,6 +142,6 @@ def test_an_id_cannot_be_used_twice() -> None:
 
 def test_only_speech_of_the_agent_can_be_cut() -> None:
     history = History(HZ)
-    history.add(Item("a", "user", (TextPart("Hi"),)))
+    history.add(MessageItem("a", "user", (TextPart("Hi"),)))
     with pytest.raises(ClientError, match="Only model output audio"):
         history.cut("a", 10)

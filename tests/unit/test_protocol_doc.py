@@ -35,9 +35,7 @@ def test_the_server_events_are_those_that_are_sent() -> None:
 def test_what_is_said_to_be_unsupported_is_refused_so() -> None:
     item = {"type": "message", "role": "user"}
     events: dict[str, dict[str, Any]] = {
-        "response.conversation": {"type": "response.create", "response": {"conversation": "none"}},
-        "response.input": {"type": "response.create", "response": {"input": []}},
-        "item.type": {"type": "conversation.item.create", "item": {"type": "function_call"}},
+        "item.type": {"type": "conversation.item.create", "item": {"type": "mcp_call"}},
         "item.content[0].type": {
             "type": "conversation.item.create",
             "item": {**item, "content": [{"type": "input_image"}]},

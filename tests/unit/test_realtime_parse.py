@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversation.errors import ClientError
-from conversation.items import AudioPart, Item, TextPart
+from conversation.items import AudioPart, CallItem, CallOutputItem, ItemReference, MessageItem, TextPart
 from conversation.settings import ResponseRequest
+from conversation.stages import Tool, ToolCall
 from realtime import client_events as asked
 from realtime.items import from_wire
 from realtime.parse import MAX_APPEND_BYTES, decode, event_id, typed
@@ -88,7 +89,17 @@ def test_the_id_that_an_error_echoes_is_any_text_and_nothing_else() -> None:
         ({"type": "conversation.item.create", "item": 5}, "invalid_type", "item"),
         ({"type": "conversation.item.create", "item": {}}, "missing_required_parameter", "item.type"),
         (message(type="nope"), "invalid_value", "item.type"),
-        (message(type="function_call_output"), "unsupported_value", "item.type"),
+        (message(type="mcp_call"), "unsupported_value", "item.type"),
+        (
+            {"type": "conversation.item.create", "item": {"type": "function_call_output", "output": "{}"}},
+            "missing_required_parameter",
+            "item.call_id",
+        ),
+        (
+            {"type": "conversation.item.create", "item": {"type": "item_reference", "id": "a"}},
+            "invalid_value",
+            "item.type",
+        ),
         (message(role="tool"), "invalid_value", "item.role"),
         (message(role=None), "missing_required_parameter", "item.role"),
         (message(content="Hello."), "invalid_type", "item.content"),
@@ -119,12 +130,25 @@ def test_the_id_that_an_error_echoes_is_any_text_and_nothing_else() -> None:
             "audio_end_ms",
         ),
         (
-            {"type": "response.create", "response": {"conversation": "none"}},
-            "unsupported_value",
-            "response.conversation",
+            {"type": "response.create", "response": {"input": [{"type": "item_reference"}]}},
+            "missing_required_parameter",
+            "response.input[0].id",
         ),
-        ({"type": "response.create", "response": {"input": []}}, "unsupported_value", "response.input"),
-        ({"type": "response.create", "response": {"tools": [{}]}}, "unsupported_value", "response.tools"),
+        (
+            {"type": "response.create", "response": {"tools": [{}]}},
+            "missing_required_parameter",
+            "response.tools[0].name",
+        ),
+        (
+            {"type": "response.create", "response": {"tools": [{"type": "mcp"}]}},
+            "unsupported_value",
+            "response.tools[0].type",
+        ),
+        (
+            {"type": "response.create", "response": {"tools": [{"type": "function", "name": "no spaces"}]}},
+            "invalid_value",
+            "response.tools[0].name",
+        ),
         (
             {"type": "response.create", "response": {"max_output_tokens": 5000}},
             "integer_above_max_value",
@@ -143,9 +167,9 @@ def test_the_id_that_an_error_echoes_is_any_text_and_nothing_else() -> None:
         (
             {
                 "type": "response.create",
-                "response": {"audio": {"output": {"format": {"type": "audio/pcma"}}}},
+                "response": {"audio": {"output": {"format": {"type": "audio/opus"}}}},
             },
-            "unsupported_value",
+            "invalid_value",
             "response.audio.output.format.type",
         ),
         ({"type": "input_audio_buffer.append"}, "missing_required_parameter", "audio"),
@@ -232,6 +256,44 @@ def test_a_response_is_asked_for_in_the_conversation_s_terms() -> None:
         voice="mine",
         max_output_tokens=50,
         metadata={"client_event_id": "7"},
+        encoding="audio/pcm",
+        tools=(),
+        tool_choice="auto",
+    )
+
+
+def test_a_response_out_of_band_brings_what_it_is_to_answer() -> None:
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
+    event = typed(
+        {
+            "type": "response.create",
+            "response": {
+                "conversation": "none",
+                "input": [
+                    {"type": "item_reference", "id": "earlier"},
+                    {"type": "message", "id": "a", "role": "user", "content": [TEXT_PART]},
+                    {"type": "function_call", "id": "b", "call_id": "c", "name": "f", "arguments": "{}"},
+                    {"type": "function_call_output", "id": "d", "call_id": "c", "output": "12"},
+                ],
+                "tools": [
+                    {"type": "function", "name": "f", "description": "Looks.", "parameters": parameters},
+                    {"name": "g"},
+                ],
+                "tool_choice": {"type": "function", "name": "f"},
+            },
+        }
+    )
+    assert isinstance(event, asked.ResponseCreate)
+    assert event.response.request() == ResponseRequest(
+        aside=True,
+        input=(
+            ItemReference("earlier"),
+            MessageItem("a", "user", (TextPart("Hello."),)),
+            CallItem("b", ToolCall("c", "f", "{}")),
+            CallOutputItem("d", "c", "12"),
+        ),
+        tools=(Tool("f", "Looks.", parameters), Tool("g", "", {"type": "object", "properties": {}})),
+        tool_choice="f",
     )
 
 
@@ -240,23 +302,23 @@ def test_a_response_is_asked_for_in_the_conversation_s_terms() -> None:
     [
         (
             {"id": "mine", "role": "user", "content": [TEXT_PART]},
-            Item("mine", "user", (TextPart("Hello."),)),
+            MessageItem("mine", "user", (TextPart("Hello."),)),
         ),
         (
             {"id": "a", "role": "user", "content": [{"type": "input_audio", "transcript": "Hi."}]},
-            Item("a", "user", (AudioPart("Hi."),)),
+            MessageItem("a", "user", (AudioPart("Hi."),)),
         ),
         (
             {"id": "a", "role": "user", "content": [{"type": "input_audio"}]},
-            Item("a", "user", (AudioPart(None),)),
+            MessageItem("a", "user", (AudioPart(None),)),
         ),
         (
             {"id": "a", "role": "system", "content": [TEXT_PART], "object": "realtime.item"},
-            Item("a", "system", (TextPart("Hello."),)),
+            MessageItem("a", "system", (TextPart("Hello."),)),
         ),
         (
             {"id": "a", "role": "assistant", "content": [{"type": "output_text", "text": "Yes."}]},
-            Item("a", "assistant", (TextPart("Yes."),)),
+            MessageItem("a", "assistant", (TextPart("Yes."),)),
         ),
         (
             {
@@ -265,11 +327,11 @@ def test_a_response_is_asked_for_in_the_conversation_s_terms() -> None:
                 "status": "incomplete",
                 "content": [{"type": "output_audio", "transcript": "Yes.", "audio": None}],
             },
-            Item("a", "assistant", (AudioPart("Yes."),), "incomplete"),
+            MessageItem("a", "assistant", (AudioPart("Yes."),), "incomplete"),
         ),
     ],
 )
-def test_an_item_keeps_its_id_and_its_words(wire: dict[str, Any], item: Item) -> None:
+def test_an_item_keeps_its_id_and_its_words(wire: dict[str, Any], item: MessageItem) -> None:
     event = typed({"type": "conversation.item.create", "item": {"type": "message", **wire}})
     assert isinstance(event, asked.ConversationItemCreate)
     assert from_wire(event.item) == item

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -30,15 +31,15 @@ from conversation.events import (
     TranscriptionFailed,
     TurnTimed,
 )
-from conversation.items import AudioPart, Item, ItemStatus, TextPart
+from conversation.items import AudioPart, ItemStatus, MessageItem, TextPart
 from conversation.settings import Modality
 from conversation.stages import Usage
 from conversation.timing import TurnTiming
 from realtime.server_events import ServerEvents
 from tests.stock_events import stock_event
 
-USER = Item("item_u", "user", (TextPart("Hello."),))
-SPOKEN = Item("item_s", "user", (AudioPart(None),))
+USER = MessageItem("item_u", "user", (TextPart("Hello."),))
+SPOKEN = MessageItem("item_s", "user", (AudioPart(None),))
 SAMPLES = np.array([0.0, 0.5, -1.0, 2.0], np.float32)
 
 
@@ -58,8 +59,8 @@ def answer(
     """One response, from its start to its end."""
     part = AudioPart(heard) if modality == "audio" else TextPart(heard)
     item_status: ItemStatus = "completed" if status == "completed" else "incomplete"
-    begun = Item("item_a", "assistant", (), "in_progress")
-    done = Item("item_a", "assistant", (part,), item_status)
+    begun = MessageItem("item_a", "assistant", (), "in_progress")
+    done = MessageItem("item_a", "assistant", (part,), item_status)
     response = Response("resp_1", modality, "anna", metadata={"client_event_id": "7"})
     end = Response(
         "resp_1",
@@ -145,6 +146,25 @@ def test_audio_out() -> None:
 def test_an_audio_delta_is_pcm16_in_base64() -> None:
     delta = told(*answer("audio"))[5]["delta"]
     assert np.frombuffer(base64.b64decode(delta), "<i2").tolist() == [0, 16384, -32768, 32767]
+
+
+def test_a_telephone_hears_mu_law() -> None:
+    """The resampler's tail comes before the sound is done."""
+    sound = Audio(np.zeros(2400, np.float32), 24_000)
+    response = Response("resp_1", "audio", "anna", encoding="audio/pcmu")
+    begun = MessageItem("item_a", "assistant", (), "in_progress")
+    events = told(
+        ResponseStarted(response),
+        OutputStarted("resp_1", begun, None),
+        OutputText("resp_1", "item_a", "Hm.", "audio"),
+        OutputAudio("resp_1", "item_a", sound),
+        OutputDone("resp_1", replace(begun, parts=(AudioPart("Hm."),), status="completed"), None),
+        ResponseDone(replace(response, status="completed")),
+    )
+    deltas = [base64.b64decode(e["delta"]) for e in events if e["type"] == "response.output_audio.delta"]
+    assert b"".join(deltas) == b"\xff" * 800
+    formats = [e["response"]["audio"]["output"]["format"] for e in events if "response" in e]
+    assert formats == [{"type": "audio/pcmu"}] * 2
 
 
 @pytest.mark.parametrize("modality", ["text", "audio"])
@@ -254,7 +274,7 @@ def test_an_interrupted_answer_closes_what_is_open_with_what_was_sent(reason: st
 
 
 def test_a_spoken_answer_that_never_got_a_word_out_still_closes_as_speech() -> None:
-    empty = Item("item_a", "assistant", (), "incomplete")
+    empty = MessageItem("item_a", "assistant", (), "incomplete")
     start, begun, *_ = answer("audio")
     events = told(start, begun, OutputDone("resp_1", empty, None))
     assert types(events)[4:] == SPOKEN_ANSWER[7:-1]
@@ -288,13 +308,13 @@ def test_a_deleted_item() -> None:
     [
         (USER, [{"type": "input_text", "text": "Hello."}]),
         (SPOKEN, [{"type": "input_audio", "transcript": None}]),
-        (Item("i", "user", (AudioPart("Yes."),)), [{"type": "input_audio", "transcript": "Yes."}]),
-        (Item("i", "system", (TextPart("Be kind."),)), [{"type": "input_text", "text": "Be kind."}]),
-        (Item("i", "assistant", (TextPart("No."),)), [{"type": "output_text", "text": "No."}]),
-        (Item("i", "assistant", (AudioPart(None),)), [{"type": "output_audio", "transcript": ""}]),
+        (MessageItem("i", "user", (AudioPart("Yes."),)), [{"type": "input_audio", "transcript": "Yes."}]),
+        (MessageItem("i", "system", (TextPart("Be kind."),)), [{"type": "input_text", "text": "Be kind."}]),
+        (MessageItem("i", "assistant", (TextPart("No."),)), [{"type": "output_text", "text": "No."}]),
+        (MessageItem("i", "assistant", (AudioPart(None),)), [{"type": "output_audio", "transcript": ""}]),
     ],
 )
-def test_a_retrieved_item_of_any_kind(item: Item, content: list[dict[str, Any]]) -> None:
+def test_a_retrieved_item_of_any_kind(item: MessageItem, content: list[dict[str, Any]]) -> None:
     event = stock_event(ServerEvents(extensions=False).item_retrieved(item))
     assert event["type"] == "conversation.item.retrieved"
     assert event["item"]["content"] == content

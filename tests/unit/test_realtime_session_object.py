@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from conversation.errors import ClientError
 from conversation.settings import HintSettings, Settings, TurnDetection
-from conversation.stages import Hints
+from conversation.stages import Hints, Tool
 from realtime.server_events import ServerEvents
 from realtime.session_object import SessionObject, new_session
 from realtime.session_shape import Session
@@ -139,6 +139,28 @@ def test_null_for_a_field_that_has_none_leaves_it_as_it_is() -> None:
     given = {"instructions": "Be brief.", "max_output_tokens": 9, **speaking(voice="ben", speed=0.5)}
     nulls = {"instructions": None, "max_output_tokens": None, **speaking(voice=None, speed=None, format=None)}
     assert updated(given, nulls, {"audio": None}) == updated(given)
+
+
+def test_the_telephone_s_sound_is_chosen_and_given_up_again() -> None:
+    session = updated(hearing(format={"type": "audio/pcmu"}), speaking(format={"type": "audio/pcma"}))
+    assert (session.input_encoding.name, session.output_encoding.name) == ("audio/pcmu", "audio/pcma")
+    assert session.on_the_wire()["audio"]["input"]["format"] == {"type": "audio/pcmu"}
+    back = session.updated(
+        {"type": "realtime", **hearing(format={"type": "audio/pcm", "rate": 24000})}, voice_locked=False
+    )
+    assert back.on_the_wire()["audio"]["input"]["format"] == {"type": "audio/pcm", "rate": 24000}
+
+
+def test_functions_are_offered_and_cleared() -> None:
+    offered = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
+    choice = {"type": "function", "name": "weather"}
+    session = updated({"tools": [offered], "tool_choice": choice})
+    assert session.settings().tools == (Tool("weather", "", {"type": "object"}),)
+    assert session.settings().tool_choice == "weather"
+    assert session.on_the_wire()["tools"] == [offered]
+    assert session.on_the_wire()["tool_choice"] == choice
+    cleared = session.updated({"type": "realtime", "tools": [], "tool_choice": "auto"}, voice_locked=False)
+    assert (cleared.settings().tools, cleared.settings().tool_choice) == ((), "auto")
 
 
 def test_any_transcription_model_turns_transcription_on() -> None:
@@ -273,8 +295,8 @@ def _assert_echoed(given: dict[str, Any], echo: dict[str, Any]) -> None:
             "session.audio.input.format.rate",
         ),
         (
-            hearing(format={"type": "audio/pcmu"}),
-            "unsupported_value",
+            hearing(format={"type": "audio/opus"}),
+            "invalid_value",
             "session.audio.input.format.type",
         ),
         (
@@ -312,8 +334,16 @@ def _assert_echoed(given: dict[str, Any], echo: dict[str, Any]) -> None:
         ({"output_modalities": ["text", "audio"]}, "invalid_value", "session.output_modalities"),
         ({"output_modalities": []}, "invalid_value", "session.output_modalities"),
         ({"output_modalities": ["video"]}, "invalid_value", "session.output_modalities[0]"),
-        ({"tools": [{"type": "function", "name": "f"}]}, "unsupported_value", "session.tools"),
-        ({"tool_choice": {"type": "function", "name": "f"}}, "unsupported_value", "session.tool_choice"),
+        ({"tools": [{"type": "function"}]}, "missing_required_parameter", "session.tools[0].name"),
+        ({"tools": [{"type": "mcp"}]}, "unsupported_value", "session.tools[0].type"),
+        ({"tools": [{"name": "f"}] * 129}, "array_above_max_length", "session.tools"),
+        ({"tool_choice": {"type": "function"}}, "missing_required_parameter", "session.tool_choice.name"),
+        (
+            {"tool_choice": {"type": "mcp", "server_label": "s"}},
+            "unsupported_value",
+            "session.tool_choice.type",
+        ),
+        ({"tool_choice": "sometimes"}, "invalid_value", "session.tool_choice"),
         ({"max_output_tokens": 0}, "integer_below_min_value", "session.max_output_tokens"),
         ({"max_output_tokens": "lots"}, "invalid_value", "session.max_output_tokens"),
         ({"tracing": "always"}, "invalid_value", "session.tracing"),
