@@ -191,6 +191,7 @@ def _imported(stage: str) -> Any:
                 f"{stage}: FunASR cannot be imported: {error}. torch, funasr and kaldi-native-fbank must be "
                 f"in the environment of this stage; see docs/adr/0012-environments-of-the-gpu-stages.md"
             ) from error
+    logging.getLogger("jieba").setLevel(logging.WARNING)  # ct-punc's, which tells how it reads its dictionary
     return AutoModel
 
 

@@ -226,6 +226,9 @@ def _write_files(directory: Path, configuration: dict[str, Any]) -> None:
             spelt = "".join(f"{word} {tokens}\n" for word, tokens in SPELT.items())
             (directory / "seg_dict").write_text(spelt)
             named["tokenizer_conf"]["seg_dict_file"] = "seg_dict"
+    if configuration["model"] == "CTTransformer":
+        (directory / "jieba_usr_dict").write_text("天地\n玄黄\n")
+        named["jieba_usr_dict"] = "jieba_usr_dict"
     (directory / "config.yaml").write_text(yaml.safe_dump(configuration, allow_unicode=True))
     description = {"framework": "pytorch", "model": {"type": "funasr"}, "file_path_metas": named}
     (directory / "configuration.json").write_text(json.dumps(description, indent=2))
