@@ -28,6 +28,7 @@ from conversation.events import (
 from conversation.heard import SpokenClause
 from conversation.history import History
 from conversation.items import AudioPart, CallItem, Item, MessageItem, TextPart, new_id
+from conversation.kept import Recording
 from conversation.playback import Playback
 from conversation.stages import ToolCall, ToolCallDelta, Usage
 
@@ -56,6 +57,7 @@ class Answer:
         self._message: _Begun | None = None
         self._text = ""
         self._clauses: list[SpokenClause] = []
+        self._sound = Recording()
         self._playback_start = 0
         """Where in all audio sent to the client this answer's audio begins."""
         self._calls: dict[str, _Begun] = {}
@@ -102,6 +104,7 @@ class Answer:
         if not self._clauses[-1].samples and len(self._clauses) == 1:
             self._playback_start = self._playback.sent_samples
         self._clauses[-1].samples += len(audio)
+        self._sound.add(audio)
         self._playback.sent(len(audio))
         self._emit(OutputAudio(self.response.id, begun.item.id, audio, begun.output_index))
 
@@ -177,13 +180,14 @@ class Answer:
         self._emit(OutputStarted(self.response.id, item, before, begun.output_index))
         return begun
 
-    def _end(self, begun: _Begun, item: Item, clauses: list[SpokenClause]) -> None:
-        self._history.finish(self._outputs[begun.output_index], item, clauses)
+    def _end(self, begun: _Begun, item: Item) -> None:
+        clauses, sound = ([], None) if isinstance(item, CallItem) else (self._clauses, self._sound.whole())
+        self._history.finish(self._outputs[begun.output_index], item, clauses, sound)
         self._outputs[begun.output_index] = item
         self._emit(OutputDone(self.response.id, item, self._history.before(item.id), begun.output_index))
 
     def _end_call(self, begun: _Begun, call: ToolCall, status: Literal["completed", "incomplete"]) -> None:
-        self._end(begun, CallItem(begun.item.id, call, status), [])
+        self._end(begun, CallItem(begun.item.id, call, status))
 
     def _end_message(self, begun: _Begun, status: Status) -> None:
         complete = status == "completed"
@@ -191,7 +195,7 @@ class Answer:
             self._clause_is_over()
         part = AudioPart(self._text) if self.response.modality == "audio" else TextPart(self._text)
         item = MessageItem(begun.item.id, "assistant", (part,), "completed" if complete else "incomplete")
-        self._end(begun, item, self._clauses)
+        self._end(begun, item)
         if status == "cancelled" or self._told_samples is not None:
             self.cut_short()
         elif not complete:

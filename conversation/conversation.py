@@ -94,10 +94,16 @@ class Conversation:
         self._forget_input()
         self._session.emit(InputCleared())
 
-    def add_item(self, item: Item, after: str | None) -> None:
-        """Puts an item after the one with that id; at the end for None, at the beginning for "root"."""
+    def add_item(self, item: Item, after: str | None, sound: Audio | None = None) -> None:
+        """Puts an item after the one with that id; at the end for None, at the beginning for "root".
+
+        Args:
+            sound: what the user says in it, 16 kHz; its words are found out.
+        """
         before = self._session.history.add(item, after)
         self._session.emit(ItemAdded(item, before))
+        if sound is not None:
+            self._listening.transcribe(item.id, sound)
 
     def delete_item(self, item_id: str) -> None:
         self._session.history.delete(item_id)
@@ -114,7 +120,12 @@ class Conversation:
         self._session.emit(ItemTruncated(item_id, samples * 1000 // self._session.output_hz))
 
     def item(self, item_id: str) -> Item:
+        """Raises ClientError when there is no such item."""
         return self._session.history.item(item_id)
+
+    def sound(self, item_id: str) -> Audio | None:
+        """What was said in an item, at whatever rate; None when it is not kept any more."""
+        return self._session.history.sound(item_id)
 
     def respond(self, request: ResponseRequest) -> None:
         """Answers now, whether or not the user has spoken."""

@@ -1,4 +1,4 @@
-"""The history: the items of a conversation in their order, and what was heard of those that were spoken.
+"""The history: the items of a conversation in their order, the sound of the last, and what was heard of it.
 
 This module does not know how items come about, nor how they look on the wire or to the language model.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from conversation.audio import Audio
 from conversation.errors import ClientError
 from conversation.heard import SpokenClause, heard_text
 from conversation.items import AudioPart, Item, ItemStatus, MessageItem
+from conversation.kept import KeptSound
 
 
 class History:
@@ -20,6 +22,7 @@ class History:
         self._rate_hz = rate_hz
         self._items: dict[str, Item] = {}
         self._spoken: dict[str, list[SpokenClause]] = {}
+        self._user_sound, self._agent_sound = KeptSound(), KeptSound()
 
     @property
     def last_id(self) -> str | None:
@@ -73,23 +76,40 @@ class History:
         self.item(item_id, doing="delet")
         del self._items[item_id]
         self._spoken.pop(item_id, None)
+        self._user_sound.forget(item_id)
+        self._agent_sound.forget(item_id)
+
+    def keep_sound(self, item_id: str, audio: Audio) -> None:
+        """What the user said in this item; see KeptSound."""
+        if item_id in self._items:
+            self._user_sound.put(item_id, audio)
+
+    def sound(self, item_id: str) -> Audio | None:
+        """Of an item: what was said in it, as far as it is kept and was heard."""
+        return self._user_sound.of(item_id) or self._agent_sound.of(item_id)
 
     def transcribed(self, item_id: str, transcript: str) -> None:
         """What the user said in this item is known now."""
         item = self._items.get(item_id)
         if isinstance(item, MessageItem):
-            self._items[item_id] = replace(item, parts=(AudioPart(transcript),))
+            known = tuple(AudioPart(transcript) if part == AudioPart(None) else part for part in item.parts)
+            self._items[item_id] = replace(item, parts=known)
 
-    def finish(self, begun: Item, item: Item, clauses: list[SpokenClause]) -> None:
+    def finish(
+        self, begun: Item, item: Item, clauses: list[SpokenClause], sound: Audio | None = None
+    ) -> None:
         """The agent's item is over: what was `begun` is `item` now. Nothing when it was deleted meanwhile.
 
         Args:
-            clauses: the audio sent of it; none for a written one.
+            clauses: of a spoken one, what was sent.
+            sound: the same.
         """
         if self._items.get(begun.id) is begun:
             self._items[item.id] = item
             if clauses:
                 self._spoken[item.id] = clauses
+            if sound is not None:
+                self._agent_sound.put(item.id, sound)
 
     def is_speech(self, item_id: str) -> bool:
         """Whether there is such an item, spoken by the agent to its end."""
@@ -110,6 +130,7 @@ class History:
         whole = played_samples >= sent and item.status == "completed"
         status: ItemStatus = "completed" if whole else "incomplete"
         self._items[item_id] = replace(item, parts=(AudioPart(heard),), status=status)
+        self._agent_sound.cut(item_id, played_samples)
         return min(played_samples, sent)
 
     def items(self, *, without: str | None = None) -> Iterator[Item]:

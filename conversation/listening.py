@@ -188,14 +188,14 @@ class Listening:
     def _pushed(self) -> Utterance:
         """The open utterance; opened here when there is none."""
         if self._utterance is None:
-            self._utterance = Utterance(
-                new_id("item"),
-                self._session.stages.asr,
-                self._session.tuning.deadlines.asr_s,
-                self._session.settings.hints.told(),
-            )
+            self._utterance = self._new_utterance(new_id("item"))
             self._follow(self._utterance)
         return self._utterance
+
+    def _new_utterance(self, item_id: str) -> Utterance:
+        session = self._session
+        hints = session.settings.hints.told()
+        return Utterance(item_id, session.stages.asr, session.tuning.deadlines.asr_s, hints)
 
     def _behind_s(self) -> float:
         return self._ears.pending_s + (self._utterance.unheard_s if self._utterance else 0.0)
@@ -239,11 +239,23 @@ class Listening:
         before = self._session.history.add(item)
         self._session.emit(InputCommitted(item.id, before))
         self._session.emit(ItemAdded(item, before))
-        utterance.finish(self._session.tasks.create_task)
-        self._unwritten[item.id] = self._session.tasks.create_task(
-            self._write_down(utterance), name=f"transcript of {item.id}"
-        )
+        self._keep(utterance)
         self._room.set()
+
+    def transcribe(self, item_id: str, sound: Audio) -> None:
+        """Writes down what was said in an item that the client brought."""
+        utterance = self._new_utterance(item_id)
+        utterance.add(sound)
+        self._keep(utterance)
+
+    def _keep(self, utterance: Utterance) -> None:
+        """It is an item now: its sound is kept for a while, and its words follow when they are known."""
+        if (sound := utterance.sound) is not None:
+            self._session.history.keep_sound(utterance.item_id, sound)
+        utterance.finish(self._session.tasks.create_task)
+        self._unwritten[utterance.item_id] = self._session.tasks.create_task(
+            self._write_down(utterance), name=f"transcript of {utterance.item_id}"
+        )
 
     async def _write_down(self, utterance: Utterance) -> None:
         try:

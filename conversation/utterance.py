@@ -12,6 +12,7 @@ from typing import Any
 
 from conversation.audio import HEARING_HZ, Audio, join
 from conversation.errors import ImpossibleMove, StageError, StageLate
+from conversation.kept import Recording
 from conversation.stages import Asr, Hints, Transcript
 from conversation.words import words
 
@@ -33,6 +34,7 @@ class Utterance:
         self.samples = 0
         self._asr, self._deadline_s, self._hints = asr, deadline_s, hints
         self._memory: Any = None
+        self._recording = Recording()
         self._unheard: list[Audio] = []
         """What the recogniser has not been given yet."""
         self._told = ""
@@ -45,11 +47,17 @@ class Utterance:
         return self.samples / HEARING_HZ
 
     @property
+    def sound(self) -> Audio | None:
+        """All of it; None when that is more than is kept."""
+        return self._recording.whole()
+
+    @property
     def unheard_s(self) -> float:
         return sum(audio.duration_s for audio in self._unheard)
 
     def add(self, audio: Audio) -> None:
         self._unheard.append(audio)
+        self._recording.add(audio)
         self.samples += len(audio)
         self._grew.set()
 

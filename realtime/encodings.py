@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from conversation.audio import HEARING_HZ, Audio, Resampler, from_pcm16, to_pcm16
+from conversation.audio import HEARING_HZ, Audio, Resampler, from_pcm16, join, to_pcm16
 from realtime.g711 import A_LAW, MU_LAW
 from realtime.g711 import RATE_HZ as TELEPHONE_HZ
 from realtime.shapes import WIRE_HZ
@@ -36,6 +36,12 @@ ENCODINGS = {
     )
 }
 PCM = ENCODINGS["audio/pcm"]
+
+
+def written(audio: Audio, encoding: Encoding) -> bytes:
+    """A whole sound, at whatever rate."""
+    resampler = Resampler(audio.rate_hz, encoding.rate_hz)
+    return encoding.encode(join([resampler.feed(audio), resampler.flush()], encoding.rate_hz))
 
 
 class IncomingAudio:

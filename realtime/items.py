@@ -6,6 +6,7 @@ Absent keys are left out, never null: clients reject null in items and parts. Th
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -24,7 +25,7 @@ from conversation.items import (
 )
 from conversation.stages import ToolCall
 from realtime.shapes import Id, Name, Text
-from realtime.validation import Wire, kinds, unsupported
+from realtime.validation import Wire, kinds
 
 
 class InputText(Wire):
@@ -36,18 +37,11 @@ class InputText(Wire):
 
 
 class InputAudio(Wire):
-    """Speech that the client has the words of; its sound is for the input buffer."""
+    """Speech, by its words or by its sound, in the session's input format."""
 
     type: Literal["input_audio"]
     transcript: Text | None = None
-    audio: Annotated[
-        str | None,
-        unsupported(
-            "Audio inside an item is not supported yet: give its 'transcript' alone, or append the audio to "
-            "the input buffer.",
-            lambda value: value is not None,
-        ),
-    ] = None
+    audio: str | None = None
 
     def part(self) -> Part:
         return AudioPart(self.transcript)
@@ -172,15 +166,23 @@ def from_input(item: WireInput) -> Item | ItemReference:
     return ItemReference(item.id) if isinstance(item, Reference) else from_wire(item)
 
 
-def to_wire(item: Item) -> dict[str, Any]:
+def sounds_of(item: WireItem) -> list[str]:
+    """What is to be listened to in an item: the base64 of each part that comes without its words."""
+    if not isinstance(item, UserMessage):
+        return []
+    parts = [part for part in item.content if isinstance(part, InputAudio)]
+    return [part.audio for part in parts if part.audio and part.transcript is None]
+
+
+def to_wire(item: Item, sound: bytes | None = None) -> dict[str, Any]:
+    """`sound` is that of its first part, in the encoding that the client wants."""
     match item:
         case MessageItem():
             by_agent = item.role == "assistant"
-            fields = {
-                "type": "message",
-                "role": item.role,
-                "content": [_part(part, spoken_by_agent=by_agent) for part in item.parts],
-            }
+            content = [_part(part, spoken_by_agent=by_agent) for part in item.parts]
+            if sound is not None and item.parts and isinstance(item.parts[0], AudioPart):
+                content[0]["audio"] = base64.b64encode(sound).decode("ascii")
+            fields = {"type": "message", "role": item.role, "content": content}
         case CallItem(call=call):
             fields = {
                 "type": "function_call",

@@ -85,20 +85,25 @@ def _append(event: dict[str, Any]) -> Append:
     audio = event.get("audio")
     if not (type(audio) is str and keys in _APPEND_KEYS):
         audio = checked(_APPEND, event).audio
+    return Append(sound_bytes(audio, "audio"))
+
+
+def sound_bytes(audio: str, param: str) -> bytes:
+    """Sound out of base64. Raises ClientError, with `param`, for what is none or too long."""
     if len(audio) > _MAX_APPEND_CHARS:
         raise ClientError(
             "string_above_max_length",
-            f"Invalid 'audio': one append holds at most {MAX_APPEND_BYTES} bytes of audio. Send it in parts.",
-            "audio",
+            f"Invalid '{param}': there may be at most {MAX_APPEND_BYTES} bytes of audio. Send it in parts.",
+            param,
         )
     try:
-        return Append(base64.b64decode(audio, validate=True))
+        return base64.b64decode(audio, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ClientError(
             "invalid_value",
-            "Invalid 'audio'. Expected base64-encoded audio bytes in the session's input format, but this is "
-            f"not base64: {error}.",
-            "audio",
+            f"Invalid '{param}'. Expected base64-encoded audio bytes in the session's input format, but this "
+            f"is not base64: {error}.",
+            param,
         ) from None
 
 

@@ -111,8 +111,8 @@ class ServerEvents:
         self._encoding = session.output_encoding
         return self._text("session.updated", {"session": session.on_the_wire()})
 
-    def item_retrieved(self, item: Item) -> str:
-        return self._text("conversation.item.retrieved", {"item": to_wire(item)})
+    def item_retrieved(self, item: Item, sound: bytes | None) -> str:
+        return self._text("conversation.item.retrieved", {"item": to_wire(item, sound)})
 
     def error(self, error: ClientError, event_id: str | None) -> str:
         """`event_id` is that of the client's event, not of this one."""

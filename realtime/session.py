@@ -14,19 +14,19 @@ from contextlib import contextmanager, suppress
 from functools import singledispatchmethod
 from typing import NoReturn, Protocol
 
-from conversation.audio import Audio
+from conversation.audio import HEARING_HZ, Audio, join
 from conversation.conversation import Conversation
 from conversation.errors import ClientError, ImpossibleMove
 from conversation.events import Event, OutputAudio
-from conversation.items import new_id
+from conversation.items import MessageItem, new_id
 from conversation.settings import Settings, Tuning
 from conversation.stages import Stages
 from realtime import client_events as asked
-from realtime.encodings import IncomingAudio
-from realtime.items import from_wire
+from realtime.encodings import IncomingAudio, written
+from realtime.items import from_wire, sounds_of
 from realtime.limits import Limits
 from realtime.outbox import ClientTooSlow, Outbox
-from realtime.parse import decode, event_id, typed
+from realtime.parse import decode, event_id, sound_bytes, typed
 from realtime.server_events import ServerEvents
 from realtime.session_object import new_session
 from realtime.shapes import WIRE_HZ
@@ -203,6 +203,16 @@ class _Session:
             ) from None
         self._pressing_since_s = since_s if waited else None
 
+    async def _listened_to(self, sounds: list[str]) -> Audio | None:
+        """The sound inside an item, second by second like that of the input buffer."""
+        incoming, pieces = IncomingAudio(self._object.input_encoding), []
+        for sound in sounds:
+            for piece in incoming.pieces(sound_bytes(sound, "item.content")):
+                pieces.append(piece)
+                await asyncio.sleep(0)
+        pieces.append(incoming.end())
+        return join(pieces, HEARING_HZ) if sounds else None
+
     # --- one method for each thing a client can ask
 
     @singledispatchmethod
@@ -238,11 +248,16 @@ class _Session:
 
     @_obey.register
     async def _(self, event: asked.ConversationItemCreate) -> None:
-        self._conversation.add_item(from_wire(event.item), event.previous_item_id or None)
+        sound = await self._listened_to(sounds_of(event.item))
+        self._conversation.add_item(from_wire(event.item), event.previous_item_id or None, sound)
 
     @_obey.register
     async def _(self, event: asked.ConversationItemRetrieve) -> None:
-        self._outbox.put(self._events.item_retrieved(self._conversation.item(event.item_id)))
+        item, sound = self._conversation.item(event.item_id), self._conversation.sound(event.item_id)
+        by_user = isinstance(item, MessageItem) and item.role == "user"
+        encoding = self._object.input_encoding if by_user else self._object.output_encoding
+        bytes_ = None if sound is None else written(sound, encoding)
+        self._outbox.put(self._events.item_retrieved(item, bytes_))
 
     @_obey.register
     async def _(self, event: asked.ConversationItemTruncate) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from tests.scenarios.test_wire import PUSH_TO_TALK, STORY, TEXT_ONLY, Wire, play, text_item
+from tests.scenarios.wire import PUSH_TO_TALK, STORY, TEXT_ONLY, Wire, play, text_item
 
 Move = tuple[Any, ...]
 

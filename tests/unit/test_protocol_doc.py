@@ -40,10 +40,6 @@ def test_what_is_said_to_be_unsupported_is_refused_so() -> None:
             "type": "conversation.item.create",
             "item": {**item, "content": [{"type": "input_image"}]},
         },
-        "item.content[0].audio": {
-            "type": "conversation.item.create",
-            "item": {**item, "content": [{"type": "input_audio", "audio": ""}]},
-        },
         "type": {"type": "output_audio_buffer.clear"},
     }
     documented = {name for name in table("Not supported yet") if not name.startswith("session.")}

@@ -113,11 +113,6 @@ def test_the_id_that_an_error_echoes_is_any_text_and_nothing_else() -> None:
             "item.content[0].text",
         ),
         (message(content=[{"type": "input_image"}]), "unsupported_value", "item.content[0].type"),
-        (
-            message(content=[{"type": "input_audio", "audio": "AAAA"}]),
-            "unsupported_value",
-            "item.content[0].audio",
-        ),
         (message(status="finished"), "invalid_value", "item.status"),
         (
             {"type": "conversation.item.truncate", "item_id": "a", "content_index": 0, "audio_end_ms": -1},

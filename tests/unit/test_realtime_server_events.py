@@ -315,9 +315,15 @@ def test_a_deleted_item() -> None:
     ],
 )
 def test_a_retrieved_item_of_any_kind(item: MessageItem, content: list[dict[str, Any]]) -> None:
-    event = stock_event(ServerEvents(extensions=False).item_retrieved(item))
+    event = stock_event(ServerEvents(extensions=False).item_retrieved(item, None))
     assert event["type"] == "conversation.item.retrieved"
     assert event["item"]["content"] == content
+
+
+def test_a_retrieved_item_brings_its_sound() -> None:
+    item = MessageItem("i", "user", (AudioPart("Yes."),))
+    event = stock_event(ServerEvents(extensions=False).item_retrieved(item, b"\1\2"))
+    assert event["item"]["content"] == [{"type": "input_audio", "transcript": "Yes.", "audio": "AQI="}]
 
 
 def test_an_error_carries_the_field_and_the_event_it_answers() -> None:

@@ -1,0 +1,167 @@
+"""What fewer clients do: functions, responses out of band, the telephone, sound in items."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from conversation.audio import silence, to_pcm16
+from conversation.scripted import Line, tone
+from conversation.settings import Settings
+from conversation.stages import ToolCall
+from realtime.encodings import ENCODINGS, written
+from tests.scenarios.wire import PUSH_TO_TALK, TEXT_ONLY, WIRE_HZ, Wire, play, text_item
+
+WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
+CALL = ToolCall("call_1", "weather", '{"city": "Paris"}')
+
+
+def sound_of(events: list[dict[str, Any]]) -> bytes:
+    return b"".join(base64.b64decode(event["delta"]) for event in events)
+
+
+def test_a_function_is_called_and_its_output_answered() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session={**TEXT_ONLY, "tools": [WEATHER]})
+        wire.say("conversation.item.create", item=text_item("How is the weather?"))
+        wire.say("response.create")
+        await wire.until("response.done")
+        output = {"type": "function_call_output", "call_id": "call_1", "output": "rain"}
+        wire.say("conversation.item.create", item=output)
+        await wire.until("conversation.item.done", 3)
+        wire.say("response.create")
+        await wire.until("response.done", 2)
+
+    wire = play(scene, llm=[Line(calls=(CALL,)), "Rain, alas."])
+
+    start = wire.story.index("response.created")
+    assert wire.story[start : start + 8] == [
+        "response.created",
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+    [told] = wire.of("response.function_call_arguments.done")
+    assert (told["name"], told["call_id"], told["arguments"]) == ("weather", "call_1", CALL.arguments)
+    [called] = wire.of("response.done")[0]["response"]["output"]
+    assert (called["type"], called["status"], called["name"]) == ("function_call", "completed", "weather")
+    assert len(wire.of("response.created")) == 2  # nothing followed the output by itself
+    assert wire.of("response.output_text.done")[0]["text"] == "Rain, alas."
+
+
+def test_a_response_out_of_band_says_nothing_of_the_conversation() -> None:
+    async def scene(wire: Wire) -> None:
+        given = {"conversation": "none", "output_modalities": ["text"], "metadata": {"for": "me"}}
+        wire.say("response.create", response={**given, "input": [text_item("Hello?")]})
+        await wire.until("response.done")
+
+    wire = play(scene, llm=["Hi."])
+    assert not [kind for kind in wire.story if kind.startswith("conversation.item")]
+    [created], [done] = wire.of("response.created"), wire.of("response.done")
+    assert created["response"]["conversation_id"] is done["response"]["conversation_id"] is None
+    assert done["response"]["metadata"] == {"for": "me"}
+    assert done["response"]["output"][0]["content"] == [{"type": "output_text", "text": "Hi."}]
+
+
+def test_a_telephone_is_understood_and_answered() -> None:
+    law = ENCODINGS["audio/pcmu"]
+    format_ = {"format": {"type": "audio/pcmu"}}
+
+    async def scene(wire: Wire) -> None:
+        wire.say(
+            "session.update", session={"type": "realtime", "audio": {"input": format_, "output": format_}}
+        )
+        for sound in (tone(1.2, WIRE_HZ), silence(1.0, WIRE_HZ)):
+            wire.say("input_audio_buffer.append", audio=base64.b64encode(written(sound, law)).decode())
+        await wire.until("response.done")
+
+    wire = play(scene, asr=["how are you today"], llm=["Well."])
+    completed = "conversation.item.input_audio_transcription.completed"
+    assert wire.of(completed)[0]["transcript"] == "how are you today"
+    spoken = len("Well.") * 0.06
+    assert len(sound_of(wire.of("response.output_audio.delta"))) == round(spoken * 8000)
+
+
+def test_one_response_may_sound_otherwise() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("response.create", response={"audio": {"output": {"format": {"type": "audio/pcma"}}}})
+        await wire.until("response.done")
+
+    wire = play(scene, llm=["Well."])
+    assert wire.of("response.created")[0]["response"]["audio"]["output"]["format"] == {"type": "audio/pcma"}
+    assert len(sound_of(wire.of("response.output_audio.delta"))) == round(len("Well.") * 0.06 * 8000)
+
+
+def test_items_are_retrieved_with_their_sound() -> None:
+    pcm = to_pcm16(tone(0.9, WIRE_HZ))
+
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session=PUSH_TO_TALK)
+        wire.say("input_audio_buffer.append", audio=base64.b64encode(pcm).decode())
+        wire.say("input_audio_buffer.commit")
+        wire.say("response.create")
+        done = await wire.until("response.done")
+        wire.say("conversation.item.retrieve", item_id=wire.of("conversation.item.added")[0]["item"]["id"])
+        wire.say("conversation.item.retrieve", item_id=done["response"]["output"][0]["id"])
+        await wire.until("conversation.item.retrieved", 2)
+
+    wire = play(scene, asr=["one two three"], llm=["Four."])
+    heard, said = (event["item"]["content"][0] for event in wire.of("conversation.item.retrieved"))
+    assert (heard["type"], heard["transcript"]) == ("input_audio", "one two three")
+    assert len(base64.b64decode(heard["audio"])) == len(pcm)
+    assert base64.b64decode(said["audio"]) == sound_of(wire.of("response.output_audio.delta"))
+
+
+def test_of_an_interrupted_answer_what_was_heard_is_retrieved() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("response.create")
+        added = await wire.until("response.output_item.added")
+        await wire.voice((1.0, 1.6), until_s=1.5)
+        wire.say("conversation.item.truncate", item_id=added["item"]["id"], content_index=0, audio_end_ms=500)
+        wire.say("conversation.item.retrieve", item_id=added["item"]["id"])
+        await wire.until("conversation.item.retrieved")
+
+    wire = play(scene, asr=["stop it"], llm=["One two three four five six seven.", "Yes."], repeat=True)
+    part = wire.of("conversation.item.retrieved")[0]["item"]["content"][0]
+    assert len(base64.b64decode(part["audio"])) == 500 * 48
+    assert "One two three four five six seven.".startswith(part["transcript"])
+
+
+def test_an_item_may_bring_its_sound() -> None:
+    sound = base64.b64encode(to_pcm16(tone(0.9, WIRE_HZ))).decode()
+    item = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": sound}]}
+
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session=TEXT_ONLY)
+        wire.say("conversation.item.create", item=item)
+        wire.say("response.create")
+        await wire.until("response.done")
+
+    wire = play(scene, asr=["one two three"], llm=["Four."], settings=Settings(transcribe=True))
+    [told] = wire.of("conversation.item.input_audio_transcription.completed")
+    assert told["transcript"] == "one two three"
+    assert wire.of("conversation.item.added")[0]["item"]["content"] == [
+        {"type": "input_audio", "transcript": None}
+    ]
+
+
+def test_what_is_no_sound_in_an_item_is_refused() -> None:
+    async def scene(wire: Wire) -> None:
+        part = {"type": "input_audio", "audio": "not base64!"}
+        wire.say("conversation.item.create", item={"type": "message", "role": "user", "content": [part]})
+        await wire.until("error")
+
+    wire = play(scene)
+    assert (wire.errors[0]["code"], wire.errors[0]["param"]) == ("invalid_value", "item.content")
+
+
+def test_silence_in_either_law_is_silence() -> None:
+    for name in ("audio/pcmu", "audio/pcma"):
+        law = ENCODINGS[name]
+        assert np.abs(law.decode(written(silence(0.1, WIRE_HZ), law), 8000).samples).max() < 0.001
