@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from contextlib import aclosing
 
 from conversation.answer import Answer
@@ -25,10 +26,15 @@ _log = logging.getLogger(__name__)
 
 
 class Answering:
-    """Answers one user, once at a time."""
+    """Answers one user, once at a time.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    Args:
+        fell_silent: told when an answer has ended and none follows, and in how many seconds the client will
+            have played the rest of it.
+    """
+
+    def __init__(self, session: Session, fell_silent: Callable[[float], None]) -> None:
+        self._session, self._fell_silent = session, fell_silent
         self._playback = Playback(session.output_hz)
         self.reply = Reply.IDLE
         self._turn: Turn | None = None
@@ -139,6 +145,8 @@ class Answering:
         if self._owed is not None:
             owed, self._owed = self._owed, None
             self.begin(owed)
+        else:
+            self._fell_silent(self._playback.ahead_s)
 
     def _running(self) -> Turn:
         assert self._turn is not None

@@ -17,15 +17,16 @@ from conversation.audio import Audio
 from conversation.endpointing import FloorMove
 from conversation.errors import ClientError, ImpossibleMove
 from conversation.events import Event, InputCleared, ItemAdded, ItemDeleted, ItemTruncated
-from conversation.floor import FloorEvent
+from conversation.floor import Floor, FloorEvent
 from conversation.items import Item, ItemReference
 from conversation.listening import Listening
-from conversation.policy import Action, Condition, Happening, Request, Words, decide
+from conversation.policy import Action, Condition, Happening, Request, Silence, Words, decide
 from conversation.prompt import messages
 from conversation.session import Session
 from conversation.settings import ResponseRequest, Settings, Tuning
 from conversation.stages import Message, Stages
 from conversation.utterance import Utterance
+from conversation.waiting import Waiting
 
 _log = logging.getLogger(__name__)
 
@@ -55,13 +56,19 @@ class Conversation:
     ) -> None:
         self._session = Session(session_id, stages, settings, tuning, emit, output_hz)
         self._listening = Listening(self._session, self._on_floor, self._on_words)
-        self._answering = Answering(self._session)
+        self._answering = Answering(self._session, self._on_silence)
+        self._waiting = Waiting(self._on_long_silence)
+        self._silent_since = 0
+        """In samples received: when the last answer had ended."""
         self._asides = Asides(self._session)
 
     async def run(self) -> None:
         """Listens until cancelled. Then no task and no stream is left."""
-        async with self._session.tasks:
-            await self._listening.run()
+        try:
+            async with self._session.tasks:
+                await self._listening.run()
+        finally:
+            self._waiting.end()
 
     async def hear(self, audio: Audio) -> bool:
         """Audio of the user, 16 kHz, in chunks of any size, at any pace.
@@ -84,6 +91,7 @@ class Conversation:
 
     def commit(self) -> None:
         """The user's turn ends here: all audio sent so far becomes an item. Nothing is answered."""
+        self._waiting.end()
         prepared = self._decide(Request.COMMIT) is Action.WITHDRAW
         self._listening.commit()
         if prepared:
@@ -144,6 +152,7 @@ class Conversation:
             )
         if action is Action.REPLACE:
             self._answering.withdraw()
+        self._waiting.end()
         self._answering.begin(asked)
 
     def cancel_response(self, response_id: str | None) -> None:
@@ -159,6 +168,7 @@ class Conversation:
 
     def _on_floor(self, move: FloorMove, utterance: Utterance | None) -> None:
         """Carries out what the policy says of a move on the floor, at which `utterance` was open."""
+        self._waiting.end()
         try:
             self._act(self._decide(move.event), move, utterance)
         except ImpossibleMove as error:
@@ -169,6 +179,23 @@ class Conversation:
         """The user has said so much and goes on; meanwhile the language model may read it."""
         if self._decide(Words.GROW) is Action.READ_AHEAD:
             self._answering.read_ahead(Asked(lambda instructions: self._messages(instructions, text)))
+
+    def _on_silence(self, after_s: float) -> None:
+        """The agent has said what it had to say, and will have been heard in so many seconds."""
+        detection = self._session.settings.turn_detection
+        if (
+            detection is None
+            or detection.idle_timeout_ms is None
+            or self._listening.floor is not Floor.SILENT
+        ):
+            return
+        self._silent_since = self._listening.received
+        self._waiting.begin(after_s + detection.idle_timeout_ms / 1000)
+
+    def _on_long_silence(self) -> None:
+        if self._decide(Silence.LASTS) is Action.BEGIN:
+            self._listening.commit_silence(self._silent_since)
+            self._answering.begin(Asked(self._messages))
 
     def _act(self, action: Action, move: FloorMove, utterance: Utterance | None) -> None:
         match action:

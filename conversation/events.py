@@ -66,6 +66,15 @@ class SpeechStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class InputTimedOut:
+    """Nobody said anything for as long as the client wants to wait; the silence becomes an item."""
+
+    item_id: str
+    audio_start_ms: int
+    audio_end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class InputCommitted:
     item_id: str
     previous_item_id: str | None
@@ -195,6 +204,7 @@ class TurnTimed:
 Event = (
     SpeechStarted
     | SpeechStopped
+    | InputTimedOut
     | InputCommitted
     | InputCleared
     | TranscriptionDelta

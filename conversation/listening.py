@@ -16,6 +16,7 @@ from conversation.endpointing import Endpointing, FloorMove
 from conversation.errors import ClientError, StageError
 from conversation.events import (
     InputCommitted,
+    InputTimedOut,
     ItemAdded,
     SpeechStarted,
     SpeechStopped,
@@ -63,6 +64,10 @@ class Listening:
         self._unwritten: dict[str, asyncio.Task[None]] = {}
         """By item id, the tasks that await the final transcripts of committed utterances."""
         self._room = asyncio.Event()
+
+    @property
+    def floor(self) -> Floor:
+        return self._endpointing.floor
 
     @property
     def received(self) -> int:
@@ -125,6 +130,15 @@ class Listening:
             self._session.emit(SpeechStopped(utterance.item_id, _ms(self._ears.position)))
         self._endpointing.move(FloorEvent.END)
         self._commit(utterance)
+
+    def commit_silence(self, since_sample: int) -> None:
+        """The silence since then becomes an item without words."""
+        item = MessageItem(new_id("item"), "user", (AudioPart(""),))
+        emit, history = self._session.emit, self._session.history
+        emit(InputTimedOut(item.id, _ms(since_sample), _ms(self.received)))
+        before = history.add(item)
+        emit(InputCommitted(item.id, before))
+        emit(ItemAdded(item, before))
 
     def forget(self) -> None:
         """Everything heard and not committed is dropped, and the floor is silent."""

@@ -1,7 +1,7 @@
 """What a conversation does when something happens: one table over what happens and the reply.
 
 The conversation looks an event up and carries out the action; no other place decides. An event is a move on
-the floor, more words of a user who still speaks, or a client's request.
+the floor, more words of a user who still speaks, a long silence, or a client's request.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from conversation.reply import Reply
 class Words(Enum):
     GROW = "words grow"
     """More of what the user says is understood, and more is to come; first, nothing yet, at the onset."""
+
+
+class Silence(Enum):
+    LASTS = "silence lasts"
+    """Nobody has said anything for long since the last answer was heard."""
 
 
 class Request(Enum):
@@ -48,7 +53,7 @@ class Action(Enum):
 
 
 Condition = Literal["interrupt_response", "create_response", "speculate", "read_ahead"]
-Happening = FloorEvent | Words | Request
+Happening = FloorEvent | Words | Silence | Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (Words.GROW, Reply.IDLE): Rule(Action.READ_AHEAD, when="read_ahead"),
     (Words.GROW, Reply.PROVISIONAL): _NOTHING,
     (Words.GROW, Reply.SPEAKING): _NOTHING,
+    (Silence.LASTS, Reply.IDLE): Rule(Action.BEGIN, when="create_response"),
     (Request.COMMIT, Reply.IDLE): _NOTHING,
     (Request.COMMIT, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (Request.COMMIT, Reply.SPEAKING): _NOTHING,

@@ -38,6 +38,8 @@ class TurnDetection(_Strict):
     """Answer when the turn is over."""
     interrupt_response: bool = True
     """The user's voice stops the agent's."""
+    idle_timeout_ms: Annotated[int, Field(ge=5000, le=30_000)] | None = None
+    """After an answer and so much silence the agent speaks again by itself; None: it waits."""
 
 
 class HintSettings(_Strict):

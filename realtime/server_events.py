@@ -19,6 +19,7 @@ from conversation.events import (
     Event,
     InputCleared,
     InputCommitted,
+    InputTimedOut,
     ItemAdded,
     ItemDeleted,
     ItemTruncated,
@@ -50,6 +51,7 @@ EventType = Literal[
     "error",
     "input_audio_buffer.speech_started",
     "input_audio_buffer.speech_stopped",
+    "input_audio_buffer.timeout_triggered",
     "input_audio_buffer.committed",
     "input_audio_buffer.cleared",
     "conversation.item.added",
@@ -148,6 +150,10 @@ class ServerEvents:
     def _(self, event: SpeechStopped) -> Told:
         fields = {"item_id": event.item_id, "audio_end_ms": event.audio_end_ms}
         yield "input_audio_buffer.speech_stopped", fields
+
+    @_told.register
+    def _(self, event: InputTimedOut) -> Told:
+        yield "input_audio_buffer.timeout_triggered", asdict(event)
 
     @_told.register
     def _(self, event: InputCommitted) -> Told:

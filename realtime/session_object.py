@@ -106,7 +106,7 @@ class SessionObject:
         if shape is None:
             return None
         if isinstance(shape, ServerVad):
-            return TurnDetection(**shape.model_dump(exclude={"type", "idle_timeout_ms"}))
+            return TurnDetection(**shape.model_dump(exclude={"type"}))
         # Until a model judges whether a turn is over, semantic_vad waits as the server's own VAD does.
         timing = self.defaults.turn_detection or TurnDetection()
         return timing.model_copy(

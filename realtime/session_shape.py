@@ -23,7 +23,7 @@ from realtime.shapes import (
     Tools,
     Voice,
 )
-from realtime.validation import Wire, text_or_object, unsupported
+from realtime.validation import Wire, text_or_object
 
 _MAX_PADDING_MS = 10_000
 _MAX_SILENCE_MS = 60_000
@@ -35,10 +35,7 @@ class ServerVad(Wire):
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     prefix_padding_ms: Annotated[int, Field(ge=0, le=_MAX_PADDING_MS)] = 300
     silence_duration_ms: Annotated[int, Field(ge=0, le=_MAX_SILENCE_MS)] = 500
-    idle_timeout_ms: Annotated[
-        int | None,
-        unsupported("An idle timeout is not supported yet: leave it null.", lambda value: value is not None),
-    ] = None
+    idle_timeout_ms: Annotated[int, Field(ge=5000, le=30_000)] | None = None
     create_response: bool = True
     interrupt_response: bool = True
 

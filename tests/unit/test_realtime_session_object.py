@@ -325,8 +325,8 @@ def _assert_echoed(given: dict[str, Any], echo: dict[str, Any]) -> None:
             "session.audio.input.turn_detection.eagerness",
         ),
         (
-            hearing(turn_detection={"type": "server_vad", "idle_timeout_ms": 6000}),
-            "unsupported_value",
+            hearing(turn_detection={"type": "server_vad", "idle_timeout_ms": 100}),
+            "integer_below_min_value",
             "session.audio.input.turn_detection.idle_timeout_ms",
         ),
         (speaking(speed=2.0), "decimal_above_max_value", "session.audio.output.speed"),

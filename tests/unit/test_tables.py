@@ -6,7 +6,7 @@ import pytest
 
 from conversation.errors import ImpossibleMove
 from conversation.floor import FLOOR, Floor, FloorEvent, next_floor
-from conversation.policy import POLICY, Action, Happening, Request, Words, decide
+from conversation.policy import POLICY, Action, Happening, Request, Silence, Words, decide
 from conversation.reply import REPLY, Reply, ReplyEvent, next_reply
 
 
@@ -28,7 +28,7 @@ def test_the_reply_follows_its_table_and_nothing_else(reply: Reply, event: Reply
             next_reply(reply, event)
 
 
-@pytest.mark.parametrize(("event", "reply"), list(product([*FloorEvent, *Words, *Request], Reply)))
+@pytest.mark.parametrize(("event", "reply"), list(product([*FloorEvent, *Words, *Silence, *Request], Reply)))
 def test_every_action_of_the_policy_is_one_that_the_reply_can_take(event: Happening, reply: Reply) -> None:
     moves = {
         Action.PREPARE: [ReplyEvent.PREPARE],
@@ -48,9 +48,14 @@ def test_every_action_of_the_policy_is_one_that_the_reply_can_take(event: Happen
 
 
 def test_only_what_cannot_meet_is_missing_from_the_policy() -> None:
-    """A provisional reply exists only while the floor is paused."""
-    missing = set(product([*FloorEvent, *Words, *Request], Reply)) - set(POLICY)
-    assert missing == {(FloorEvent.ONSET, Reply.PROVISIONAL), (FloorEvent.PAUSE, Reply.PROVISIONAL)}
+    """A provisional reply exists only while the floor is paused; a silence lasts when nobody speaks."""
+    missing = set(product([*FloorEvent, *Words, *Silence, *Request], Reply)) - set(POLICY)
+    assert missing == {
+        (FloorEvent.ONSET, Reply.PROVISIONAL),
+        (FloorEvent.PAUSE, Reply.PROVISIONAL),
+        (Silence.LASTS, Reply.PROVISIONAL),
+        (Silence.LASTS, Reply.SPEAKING),
+    }
 
 
 def test_a_rule_whose_condition_is_off_does_nothing() -> None:
