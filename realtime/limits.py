@@ -14,6 +14,8 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    session_s: Seconds = 3600.0
+    """A session ends after so long, as at the hosted service. deployments/serve.env counts on no more."""
     unread_chars: Annotated[int, Field(ge=1)] = 16_000_000
     """What may wait for a client that does not read: over four minutes of speech, and it is sent no faster
     than it is spoken."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import singledispatchmethod
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from conversation.audio import HEARING_HZ, Audio, join
 from conversation.conversation import Conversation
@@ -28,7 +30,7 @@ from realtime.limits import Limits
 from realtime.outbox import ClientTooSlow, Outbox
 from realtime.parse import decode, event_id, sound_bytes, typed
 from realtime.server_events import ServerEvents
-from realtime.session_object import new_session
+from realtime.session_object import SessionObject, new_session, new_transcription
 from realtime.shapes import WIRE_HZ
 
 log = logging.getLogger(__name__)
@@ -36,11 +38,16 @@ log = logging.getLogger(__name__)
 CLOSE_S = 2.0
 """For the closing handshake."""
 
+_EXPIRED = "Your session hit the maximum duration of {minutes:g} minutes."
 _OUR_FAULT = "The server had an internal error."
 
 
 class Hangup(Exception):
     """The client is gone."""
+
+
+class SessionExpired(Exception):
+    """It has lasted as long as a session may."""
 
 
 class ClientTooFast(Exception):
@@ -60,27 +67,35 @@ class Socket(Protocol):
         """May be called when the client is gone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a client came in.
+
+    Attributes:
+        model: the name it connected with; echoed, never checked here.
+        transcription: it only wants to be written down.
+        session: what its client secret sets, as in a `session.update`.
+        extensions: also send `antiphon.*` events.
+    """
+
+    model: str = "antiphon"
+    transcription: bool = False
+    session: Mapping[str, Any] | None = None
+    extensions: bool = False
+
+
 async def converse(
-    socket: Socket,
-    stages: Stages,
-    *,
-    model: str,
-    defaults: Settings,
-    tuning: Tuning,
-    limits: Limits,
-    extensions: bool,
+    socket: Socket, stages: Stages, opening: Opening, *, defaults: Settings, tuning: Tuning, limits: Limits
 ) -> None:
-    """Serves one client until it hangs up.
+    """Serves one client until it hangs up, or its time is over.
 
     Args:
-        model: the name the client connected with; echoed, never checked here.
         defaults: what the session is set to until the client says otherwise.
-        extensions: also send `antiphon.*` events.
 
     Nothing a client does raises. When it returns, no task of the session is left. Cancelled (the server is
     going down), it closes with 1012, upon which clients reconnect, and raises CancelledError.
     """
-    session = _Session(socket, stages, model, defaults, tuning, limits, extensions)
+    session = _Session(socket, stages, opening, defaults, tuning, limits)
     # In a task of its own: a task group that fails in the moment of its cancellation forgets that one.
     serving = asyncio.create_task(session.run())
     try:
@@ -96,10 +111,17 @@ async def converse(
 
 async def turn_away(socket: Socket, error: ClientError, reason: str) -> None:
     """Tells a client that it may not come in, and why, and closes with 3000. Nothing it does raises."""
-    with suppress(Hangup, TimeoutError):
-        async with asyncio.timeout(CLOSE_S):
-            await socket.send(ServerEvents(extensions=False).error(error, None))
+    await _send_last(socket, ServerEvents(extensions=False).error(error, None))
     await _close(socket, 3000, reason)
+
+
+def opened(opening: Opening, session_id: str, defaults: Settings, expires_at: int = 0) -> SessionObject:
+    """The session that a client begins with. Raises ClientError where its secret sets what cannot be."""
+    if opening.transcription:
+        session = new_transcription(session_id, defaults, expires_at)
+    else:
+        session = new_session(session_id, opening.model, defaults, expires_at)
+    return session.updated(dict(opening.session), voice_locked=False) if opening.session else session
 
 
 class _Session:
@@ -109,22 +131,26 @@ class _Session:
         self,
         socket: Socket,
         stages: Stages,
-        model: str,
+        opening: Opening,
         defaults: Settings,
         tuning: Tuning,
         limits: Limits,
-        extensions: bool,
     ) -> None:
         self._socket, self._limits = socket, limits
-        self._object = new_session(new_id("sess"), model, defaults)
-        self._events = ServerEvents(extensions=extensions)
+        self._object = opened(opening, new_id("sess"), defaults, round(time.time() + limits.session_s))
+        self._events = ServerEvents(extensions=opening.extensions)
         self._outbox = Outbox(limits.unread_chars)
-        self._input = IncomingAudio()
+        self._input = IncomingAudio(self._object.input_encoding)
         self._pressing_since_s: float | None = None
         """Loop time since which audio has come without a break for which there was no room yet."""
         self._has_spoken = False
         self._conversation = Conversation(
-            stages, defaults, tuning, self._tell, session_id=self._object.id, output_hz=WIRE_HZ
+            stages,
+            self._object.settings(),
+            tuning,
+            self._tell,
+            session_id=self._object.id,
+            output_hz=WIRE_HZ,
         )
 
     async def run(self) -> tuple[int, str] | None:
@@ -137,8 +163,14 @@ class _Session:
                 together.create_task(self._outbox.overflow())
                 together.create_task(self._write())
                 together.create_task(self._read())
+                together.create_task(self._expire())
         except* Hangup:
             log.debug("%s: the client hung up", self._object.id)
+        except* SessionExpired:
+            closing = 1001, _EXPIRED.format(minutes=self._limits.session_s / 60)
+            await _send_last(
+                self._socket, self._events.error(ClientError("session_expired", closing[1]), None)
+            )
         except* ClientTooSlow as slow:
             log.warning("%s: %s", self._object.id, slow.exceptions[0])
             closing = 1008, "The client does not read what it is sent."
@@ -149,6 +181,10 @@ class _Session:
             log.exception("%s: the session failed", self._object.id)
             closing = 1011, _OUR_FAULT
         return closing
+
+    async def _expire(self) -> NoReturn:
+        await asyncio.sleep(self._limits.session_s)
+        raise SessionExpired
 
     async def _write(self) -> NoReturn:
         while True:
@@ -269,11 +305,21 @@ class _Session:
 
     @_obey.register
     async def _(self, event: asked.ResponseCreate) -> None:
+        if self._object.is_transcription:
+            raise ClientError(
+                "invalid_value", "There are no responses in a transcription session: it only listens.", "type"
+            )
         self._conversation.respond(event.response.request())
 
     @_obey.register
     async def _(self, event: asked.ResponseCancel) -> None:
         self._conversation.cancel_response(event.response_id)
+
+
+async def _send_last(socket: Socket, text: str) -> None:
+    with suppress(Hangup, TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await socket.send(text)
 
 
 async def _close(socket: Socket, code: int, reason: str) -> None:

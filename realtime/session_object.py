@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 from pydantic import TypeAdapter
 
 from conversation.errors import ClientError
 from conversation.settings import HintSettings, Settings, TurnDetection
-from realtime.encodings import ENCODINGS, Encoding
-from realtime.session_shape import AudioInput, AudioOutput, ServerVad, Session, SessionAudio, Transcription
+from realtime.encodings import ENCODINGS, PCM, Encoding
+from realtime.session_shape import (
+    AudioInput,
+    AudioOutput,
+    ServerVad,
+    Session,
+    SessionAudio,
+    Transcription,
+    TranscriptionAudio,
+    TranscriptionInput,
+    TranscriptionSession,
+    TranscriptionVad,
+)
 from realtime.shapes import chosen, tools_of, voice_name
 from realtime.validation import Wire, checked, null_is_not_given
 
 _SESSION = TypeAdapter(Session)
+_TRANSCRIPTION = TypeAdapter(TranscriptionSession)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +35,15 @@ class SessionObject:
 
     Attributes:
         id: as the client sees it.
+        expires_at: when it will be closed, in seconds since 1970; 0: it has not begun.
         defaults: the operator's; what the client has not set stands as it is there.
         shape: every field as it is now in force.
     """
 
     id: str
+    expires_at: int
     defaults: Settings
-    shape: Session
+    shape: Session | TranscriptionSession
 
     def updated(self, given: dict[str, Any], *, voice_locked: bool) -> SessionObject:
         """The session after a `session.update`: only what is in `given` changes.
@@ -46,6 +60,8 @@ class SessionObject:
             )
         merged = _merged(self.shape, given)
         _complete_turn_detection(merged, self.defaults)
+        if isinstance(self.shape, TranscriptionSession):
+            return replace(self, shape=checked(_TRANSCRIPTION, merged, at="session"))
         shape = checked(_SESSION, merged, at="session")
         voice_before, voice_after = self.shape.audio.output.voice, shape.audio.output.voice
         if voice_locked and voice_name(voice_after) != voice_name(voice_before):
@@ -65,31 +81,45 @@ class SessionObject:
         return replace(self, shape=shape)
 
     @property
+    def is_transcription(self) -> bool:
+        """It only listens: there are no responses."""
+        return isinstance(self.shape, TranscriptionSession)
+
+    @property
     def input_encoding(self) -> Encoding:
         return ENCODINGS[self.shape.audio.input.format.type]
 
     @property
     def output_encoding(self) -> Encoding:
+        """Of a session without output: PCM."""
+        if isinstance(self.shape, TranscriptionSession):
+            return PCM
         return ENCODINGS[self.shape.audio.output.format.type]
 
     def settings(self) -> Settings:
         shape = self.shape
+        listening: dict[str, Any] = {
+            "turn_detection": self._turn_detection(),
+            "transcribe": shape.audio.input.transcription is not None,
+            "hints": self._hints(),
+        }
+        if isinstance(shape, TranscriptionSession):
+            return self.defaults.model_copy(update=listening)
         tokens = shape.max_output_tokens
         return Settings(
             instructions=shape.instructions,
             modality=shape.output_modalities[0],
             voice=voice_name(shape.audio.output.voice),
             speed=shape.audio.output.speed,
-            turn_detection=self._turn_detection(),
-            transcribe=shape.audio.input.transcription is not None,
-            hints=self._hints(),
             max_output_tokens=None if tokens == "inf" else tokens,
             tools=tools_of(shape.tools),
             tool_choice=chosen(shape.tool_choice),
+            **listening,
         )
 
     def on_the_wire(self) -> dict[str, Any]:
-        return {"object": "realtime.session", "id": self.id, **self.shape.model_dump()}
+        kind = "realtime.transcription_session" if self.is_transcription else "realtime.session"
+        return {"object": kind, "id": self.id, "expires_at": self.expires_at, **self.shape.model_dump()}
 
     def _hints(self) -> HintSettings:
         """The client's, where it gives any; else the operator's."""
@@ -105,21 +135,19 @@ class SessionObject:
         shape = self.shape.audio.input.turn_detection
         if shape is None:
             return None
+        answers = {
+            "create_response": shape.create_response and not self.is_transcription,
+            "interrupt_response": shape.interrupt_response,
+        }
         if isinstance(shape, ServerVad):
-            return TurnDetection(**shape.model_dump(exclude={"type"}))
+            given = {name: value for name, value in shape if name != "type"}
+            return TurnDetection(**{**given, **answers})
         # Until a model judges whether a turn is over, semantic_vad waits as the server's own VAD does.
-        timing = self.defaults.turn_detection or TurnDetection()
-        return timing.model_copy(
-            update={
-                "create_response": shape.create_response,
-                "interrupt_response": shape.interrupt_response,
-            }
-        )
+        return (self.defaults.turn_detection or TurnDetection()).model_copy(update=answers)
 
 
-def new_session(session_id: str, model: str, defaults: Settings) -> SessionObject:
+def new_session(session_id: str, model: str, defaults: Settings, expires_at: int = 0) -> SessionObject:
     """The session of a client that has set nothing yet."""
-    vad = defaults.turn_detection
     shape = Session(
         type="realtime",
         model=model,
@@ -129,12 +157,27 @@ def new_session(session_id: str, model: str, defaults: Settings) -> SessionObjec
         audio=SessionAudio(
             input=AudioInput(
                 transcription=Transcription() if defaults.transcribe else None,
-                turn_detection=ServerVad(**vad.model_dump()) if vad else None,
+                turn_detection=_vad(ServerVad, defaults),
             ),
             output=AudioOutput(voice=defaults.voice, speed=defaults.speed),
         ),
     )
-    return SessionObject(session_id, defaults, shape)
+    return SessionObject(session_id, expires_at, defaults, shape)
+
+
+def new_transcription(session_id: str, defaults: Settings, expires_at: int = 0) -> SessionObject:
+    """The same, of one who only wants to be written down."""
+    heard = TranscriptionInput(turn_detection=_vad(TranscriptionVad, defaults))
+    shape = TranscriptionSession(type="transcription", audio=TranscriptionAudio(input=heard))
+    return SessionObject(session_id, expires_at, defaults, shape)
+
+
+V = TypeVar("V", bound=ServerVad)
+
+
+def _vad(shape: type[V], defaults: Settings) -> V | None:
+    detection = defaults.turn_detection
+    return shape(**detection.model_dump()) if detection else None
 
 
 def _merged(current: Wire, given: dict[str, Any]) -> dict[str, Any]:

@@ -82,6 +82,35 @@ class SessionAudio(Wire):
     output: AudioOutput
 
 
+class TranscriptionVad(ServerVad):
+    """There is nothing to create or to interrupt; clients that say so all the same are not refused."""
+
+    create_response: bool = Field(True, exclude=True)
+    interrupt_response: bool = Field(True, exclude=True)
+
+
+class TranscriptionInput(AudioInput):
+    transcription: Transcription | None = Transcription()
+    turn_detection: Annotated[TranscriptionVad | SemanticVad, Field(discriminator="type")] | None = (
+        TranscriptionVad()
+    )
+
+
+class TranscriptionAudio(Wire):
+    input: TranscriptionInput
+
+
+Include = Annotated[list[Literal["item.input_audio_transcription.logprobs"]], Field(max_length=1)]
+
+
+class TranscriptionSession(Wire):
+    """A session that only writes down what it hears."""
+
+    type: Literal["transcription"]
+    audio: TranscriptionAudio
+    include: Include | None = None
+
+
 class Tracing(Wire):
     workflow_name: str | None = None
     group_id: str | None = None
@@ -121,8 +150,6 @@ class Session(Wire):
     ] = "auto"
     prompt: Prompt | None = None
     audio: SessionAudio
-    include: (
-        Annotated[list[Literal["item.input_audio_transcription.logprobs"]], Field(max_length=1)] | None
-    ) = None
+    include: Include | None = None
     reasoning: Reasoning | None = Field(None, exclude_if=lambda value: value is None)
     parallel_tool_calls: bool | None = Field(None, exclude_if=lambda value: value is None)

@@ -14,7 +14,7 @@ from typing import Any
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import BaseModel, TypeAdapter
 
-BEYOND_THE_SDK = {"session.id", "session.object"}
+BEYOND_THE_SDK = {"session.id", "session.object", "session.expires_at"}
 """Recorded of the hosted service, but not in the SDK's types. Any other unknown field is a misspelling."""
 
 

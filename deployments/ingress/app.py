@@ -6,38 +6,96 @@ Knows HTTP; knows neither Ray nor what is said over the socket.
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.responses import PlainTextResponse
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from realtime.session import Hangup
+from conversation.errors import ClientError
+from deployments.ingress.client_secrets import PREFIX, ClientSecrets, opening_for
+from deployments.ingress.keys import Keys, Refusal, shown
+from realtime.session import Hangup, Opening
 
 SUBPROTOCOL = "realtime"
 """What a browser asks for, since it cannot set headers: the Realtime API's own name."""
+
+LONGEST_BODY = 100_000
+"""Of a request, in bytes: many times a client secret's session."""
 
 RETRY_AFTER_S = 5
 """When a client that found the server full may try again: about the time of a short turn."""
 
 
-def refusal_of_page(socket: WebSocket, *, keyed: bool, origins: Collection[str]) -> Any:
+def refusal_of_page(client: HTTPConnection, *, keyed: bool, origins: Collection[str]) -> Any:
     """The HTTP answer to a page that may not talk to this server, or None.
 
     Args:
         keyed: whether this server also asks for a key.
         origins: allowed besides this server's own.
     """
-    origin = socket.headers.get("origin")
+    origin = client.headers.get("origin")
     if not origin or origin in origins:
         return None
-    host = socket.headers.get("host", "")
+    host = client.headers.get("host", "")
     if is_own(origin, host) and (keyed or names_an_address(host)):
         return None
     return PlainTextResponse(
         f"Pages of {origin} may not talk to this server; add it to ingress.origins to allow it.\n", 403
     )
+
+
+def opening_of(socket: WebSocket, keys: Keys, secrets: ClientSecrets) -> Opening | Refusal:
+    """How a client comes in, by its key, its client secret and its query; or why it may not."""
+    query, subprotocols = socket.query_params, socket.scope["subprotocols"]
+    extensions, model = "antiphon" in query, query.get("model")
+    key = shown(socket.headers, subprotocols)
+    if key is not None and key.startswith(PREFIX):
+        session = secrets.read(key)
+        return session if isinstance(session, Refusal) else opening_for(session, model, extensions=extensions)
+    stranger = keys.refusal(socket.headers, subprotocols)
+    if stranger is not None:
+        return stranger
+    return Opening(
+        model or "antiphon", transcription=query.get("intent") == "transcription", extensions=extensions
+    )
+
+
+async def new_secret(request: Request, keys: Keys, secrets: ClientSecrets) -> Response:
+    """`POST /v1/realtime/client_secrets`."""
+    stranger = keys.refusal(request.headers, ())
+    if stranger is not None:
+        return _error(401, stranger.error)
+    try:
+        return JSONResponse(secrets.made(await _json(request)))
+    except ClientError as error:
+        return _error(400, error)
+
+
+async def _json(request: Request) -> Any:
+    """The body; None when there is none. Raises ClientError."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LONGEST_BODY:
+            raise ClientError("string_above_max_length", f"The body is longer than {LONGEST_BODY} bytes.")
+    try:
+        return json.loads(body) if body.strip() else None
+    except ValueError:
+        raise ClientError("invalid_json", "The body is not JSON.") from None
+
+
+def _error(status: int, error: ClientError) -> Response:
+    fields = {
+        "type": "invalid_request_error",
+        "code": error.code,
+        "message": error.message,
+        "param": error.param,
+    }
+    return JSONResponse({"error": fields}, status)
 
 
 def refusal_when_full(sessions: int, max_sessions: int) -> Any:

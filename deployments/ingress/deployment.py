@@ -20,8 +20,16 @@ from conversation.two_pass import TwoPass
 from deployments.calls import RemoteAsr, RemoteLlm, RemoteSegmentAsr, RemoteTts, RemoteVad, is_ready
 from deployments.config import Config
 from deployments.hosting import listen_on_loopback_if_asked
-from deployments.ingress.app import SUBPROTOCOL, StarletteSocket, refusal_of_page, refusal_when_full
-from deployments.ingress.keys import keys_in, require_keys_beyond_loopback
+from deployments.ingress.app import (
+    SUBPROTOCOL,
+    StarletteSocket,
+    new_secret,
+    opening_of,
+    refusal_of_page,
+    refusal_when_full,
+)
+from deployments.ingress.client_secrets import ClientSecrets
+from deployments.ingress.keys import Refusal, keys_in, require_keys_beyond_loopback
 from deployments.ingress.one_loop import require_one_loop
 from deployments.ingress.page import page
 from deployments.ingress.transport import set_uvicorn_limits
@@ -60,6 +68,7 @@ class Ingress:
         set_uvicorn_limits(ping_every_s=limits.ping_every_s, pong_within_s=limits.pong_within_s)
         self._config = config
         self._keys = keys_in(os.environ)
+        self._secrets = ClientSecrets(self._keys, config.session)
         require_keys_beyond_loopback(_get_global_client().http_config.host, self._keys)
         handles = {"vad": vad, "asr": asr, "asr_final": asr_final, "llm": llm, "tts": tts}
         self._handles = {name: handle for name, handle in handles.items() if handle is not None}
@@ -95,10 +104,10 @@ class Ingress:
             return
         subprotocols = socket.scope["subprotocols"]
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
-        stranger = self._keys.refusal(socket.headers, subprotocols)
-        if stranger is not None:
+        opening = opening_of(socket, self._keys, self._secrets)
+        if isinstance(opening, Refusal):
             await socket.accept(subprotocol)
-            await turn_away(StarletteSocket(socket), stranger.error, stranger.close_reason)
+            await turn_away(StarletteSocket(socket), opening.error, opening.close_reason)
             return
         full = refusal_when_full(len(self._sessions), settings.max_sessions)
         if full is not None:
@@ -112,14 +121,19 @@ class Ingress:
             await converse(
                 StarletteSocket(socket),
                 self._stages,
-                model=socket.query_params.get("model", "antiphon"),
+                opening,
                 defaults=self._config.session,
                 tuning=self._config.conversation,
                 limits=settings.limits,
-                extensions="antiphon" in socket.query_params,
             )
         finally:
             self._sessions.discard(task)
+
+    @app.post("/v1/realtime/client_secrets")
+    async def client_secrets(self, request: Request) -> Response:
+        origins = self._config.ingress.origins
+        no = refusal_of_page(request, keyed=bool(self._keys), origins=origins)
+        return no or await new_secret(request, self._keys, self._secrets)
 
     @app.get("/{path:path}")  # after all others: it takes whatever they leave
     async def page(self, path: str, request: Request) -> Response:

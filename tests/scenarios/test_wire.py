@@ -17,7 +17,7 @@ from conversation.stages import Hints, Stages
 from conversation.utterance import STEP_S
 from realtime.limits import Limits
 from realtime.parse import MAX_APPEND_BYTES
-from realtime.session import converse
+from realtime.session import Opening, converse
 from tests import virtual_time
 from tests.scenarios.wire import CHUNK_S, PUSH_TO_TALK, STORY, TEXT_ONLY, WIRE_HZ, Wire, play, text_item
 
@@ -302,11 +302,10 @@ def test_a_cancelled_session_closes_with_1012_and_leaves_nothing(client_leaves_t
             converse(
                 wire,
                 stages,
-                model="m",
+                Opening("m"),
                 defaults=Settings(),
                 tuning=Tuning(),
                 limits=Limits(),
-                extensions=False,
             )
         )
         wire.say("response.create")
@@ -382,11 +381,10 @@ def test_a_client_that_stays_too_fast_for_long_is_closed() -> None:
         await converse(
             wire,
             stages,
-            model="m",
+            Opening("m"),
             defaults=Settings(),
             tuning=IMPATIENT,
             limits=Limits(pressing_s=60.0),
-            extensions=False,
         )
         assert asyncio.get_running_loop().time() - begun_s == pytest.approx(60.0, abs=1.0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -452,11 +450,10 @@ def test_a_fault_of_ours_closes_with_1011(caplog: pytest.LogCaptureFixture) -> N
         await converse(
             wire,
             stages,
-            model="m",
+            Opening("m"),
             defaults=Settings(),
             tuning=Tuning(),
             limits=Limits(),
-            extensions=False,
         )
         return wire
 

@@ -12,6 +12,8 @@ from conversation.scripted import Line, tone
 from conversation.settings import Settings
 from conversation.stages import ToolCall
 from realtime.encodings import ENCODINGS, written
+from realtime.limits import Limits
+from realtime.session import Opening
 from tests.scenarios.wire import PUSH_TO_TALK, TEXT_ONLY, WIRE_HZ, Wire, play, text_item
 
 WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
@@ -165,3 +167,60 @@ def test_silence_in_either_law_is_silence() -> None:
     for name in ("audio/pcmu", "audio/pcma"):
         law = ENCODINGS[name]
         assert np.abs(law.decode(written(silence(0.1, WIRE_HZ), law), 8000).samples).max() < 0.001
+
+
+# --- sessions that only listen, and those that end
+
+
+def test_a_session_that_only_listens_answers_nothing() -> None:
+    async def scene(wire: Wire) -> None:
+        await wire.voice((1.0, 2.2), until_s=3.0)
+        wire.say("response.create")
+        await wire.until("error")
+
+    wire = play(scene, asr=["how are you today"], opening=Opening(transcription=True))
+    assert wire.story[:1] == ["session.created"]
+    session = wire.sent[0]["session"]
+    assert session["object"] == "realtime.transcription_session"
+    assert not {"model", "output_modalities", "tools"} & set(session)
+    assert "create_response" not in session["audio"]["input"]["turn_detection"]
+    [told] = wire.of("conversation.item.input_audio_transcription.completed")
+    assert told["transcript"] == "how are you today"
+    assert not [kind for kind in wire.story if kind.startswith("response")]
+    assert "no responses" in wire.errors[0]["message"]
+
+
+def test_a_session_that_only_listens_may_be_changed_but_not_its_kind() -> None:
+    hints = {"transcription": {"model": "m", "language": "zh"}, "turn_detection": None}
+
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session={"type": "transcription", "audio": {"input": hints}})
+        wire.say("session.update", session={"type": "realtime"})
+        wire.say("session.update", session={"type": "transcription", "instructions": "Sing."})
+        await wire.until("error", 2)
+
+    wire = play(scene, opening=Opening(transcription=True))
+    heard = wire.of("session.updated")[0]["session"]["audio"]["input"]
+    assert (heard["turn_detection"], heard["transcription"]["language"]) == (None, "zh")
+    assert [error["param"] for error in wire.errors] == ["session.type", "session.instructions"]
+
+
+def test_what_a_client_secret_sets_is_what_the_session_begins_with() -> None:
+    given = {"type": "realtime", "instructions": "Sing.", "audio": {"output": {"voice": "anna"}}}
+    wire = play(no_scene, opening=Opening("m", session=given))
+    session = wire.sent[0]["session"]
+    assert (session["instructions"], session["audio"]["output"]["voice"]) == ("Sing.", "anna")
+
+
+async def no_scene(wire: Wire) -> None:
+    await wire.until("session.created")
+
+
+def test_a_session_ends_when_its_time_is_over() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("response.create")
+        await wire.until("error")
+
+    wire = play(scene, llm=[Line("Wait.", hangs=True)], limits=Limits(session_s=30.0))
+    assert wire.errors[0]["code"] == "session_expired"
+    assert wire.closed == (1001, "Your session hit the maximum duration of 0.5 minutes.")

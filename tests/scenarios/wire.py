@@ -7,6 +7,7 @@ import base64
 import itertools
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from conversation.audio import to_pcm16
@@ -14,7 +15,7 @@ from conversation.scripted import Lines, ScriptedAsr, ScriptedLlm, ScriptedTts, 
 from conversation.settings import Settings, Tuning
 from conversation.stages import Stages
 from realtime.limits import Limits
-from realtime.session import Hangup, converse
+from realtime.session import Hangup, Opening, converse
 from tests import virtual_time
 from tests.stock_events import stock_event
 
@@ -118,6 +119,7 @@ def play(
     repeat: bool = False,
     tuning: Tuning | None = None,
     limits: Limits | None = None,
+    opening: Opening | None = None,
 ) -> Wire:
     """Runs the scene against a session, hangs up after it, and sees to it that no task is left."""
     stages = Stages(
@@ -133,11 +135,10 @@ def play(
             converse(
                 wire,
                 stages,
-                model="m",
+                replace(opening or Opening("m"), extensions=extensions),
                 defaults=settings or Settings(transcribe=True),
                 tuning=tuning or Tuning(),
                 limits=limits or Limits(),
-                extensions=extensions,
             )
         )
         try:

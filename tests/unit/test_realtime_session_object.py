@@ -60,6 +60,7 @@ def test_a_new_session_is_echoed_whole() -> None:
     assert event["type"] == "session.created"
     pcm = {"type": "audio/pcm", "rate": 24000}
     assert event["session"] == {
+        "expires_at": 0,
         "object": "realtime.session",
         "id": "sess_1",
         "type": "realtime",
