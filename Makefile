@@ -73,8 +73,8 @@ $(GPU_VENV)/stamp: requirements-gpu-tests.txt
 	rm -f $(GPU_VENV)/lib/python3.11/site-packages/torchaudio/lib/*.so
 	touch $@
 
-# uv resolves; pip, which every Python brings, installs. Each lock keeps the versions of those before it, but the last, which
-# stands alone.
+# uv resolves; pip, which every Python brings, installs. Each lock keeps the versions of those before it; the last two stand
+# alone, for environments of their own.
 RESOLVE = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-annotate --no-header
 
 lock:
@@ -86,6 +86,7 @@ lock:
 	  pyproject.toml -o requirements-gpu-tests.txt
 	sed -i -E '/^(cuda|nvidia|triton)[a-z0-9-]*==/d' requirements-gpu-tests.txt
 	$(RESOLVE) --build-constraints deploy/cosyvoice-build.txt deploy/cosyvoice.in -o requirements-cosyvoice.txt
+	$(RESOLVE) deploy/vllm.in -o requirements-vllm.txt
 
 clean:
 	rm -rf $(VENV) $(GPU_VENV) .cache .mypy_cache .ruff_cache .pytest_cache

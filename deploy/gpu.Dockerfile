@@ -30,6 +30,15 @@ RUN if [ -n "$TENSORRT" ]; then \
         /opt/cosyvoice/bin/pip install --no-cache-dir --extra-index-url https://pypi.nvidia.com "tensorrt-cu12==$TENSORRT"; \
     fi
 
+# For a language model on the cluster itself (deploy/llm-application.yaml): 1. Some 10 GB more.
+ARG VLLM=""
+COPY requirements-vllm.txt /build/
+RUN mkdir /opt/vllm \
+    && if [ -n "$VLLM" ]; then \
+        python -m venv /opt/vllm \
+        && /opt/vllm/bin/pip install --no-cache-dir --no-deps -r /build/requirements-vllm.txt; \
+    fi
+
 # There is no official package. The commit is the one whose requirements deploy/cosyvoice.in repeats; it fixes Matcha-TTS's too.
 ARG COSYVOICE_COMMIT=ace7c47f41bbd303aa6bf1ea80e6f9fbd595cd40
 WORKDIR /opt/CosyVoice
@@ -51,6 +60,7 @@ RUN apt-get update \
 COPY --from=build /opt/antiphon /opt/antiphon
 COPY --from=build /opt/cosyvoice /opt/cosyvoice
 COPY --from=build /opt/CosyVoice /opt/CosyVoice
+COPY --from=build /opt/vllm /opt/vllm
 WORKDIR /app
 COPY conversation conversation
 COPY deployments deployments

@@ -32,8 +32,8 @@ class StreamingMemory:
     """What has been heard of a segment.
 
     Attributes:
-        cache: FunASR's, of what the model remembers; empty before the first stride. With published weights
-            about 10 MB on the model's device.
+        cache: FunASR's, of what the model remembers; empty before the first stride. At the published size 9
+            MB of values in 13 MB of tensors, on the model's device (measured).
         tokens: all that were heard; a word may be in pieces.
         pending: samples that do not fill a stride yet.
     """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import wave
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ SENTENCE = "one two three four five six"
 ASR = {"script": [SENTENCE], "repeat": True}
 LLM = {"script": [SENTENCE], "repeat": True}
 TROUBLE = "tests.serve.models"
+UP_WITHIN_S = 60.0
 
 
 CANDIDATES: dict[str, list[Candidate]] = {
@@ -118,17 +121,24 @@ def _fetch(candidate: Candidate) -> None:
 def _made(stage: str, caller: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     candidate: Candidate = request.param
     if candidate.remote:
-        from deployments import calls
-        from tests import remote
-
-        app = request.getfixturevalue("far_away")
-        yield lambda: getattr(calls, caller)(remote.handle(app, f"{stage}-{candidate.name}"))
+        yield partial(_connected, request.getfixturevalue("far_away"), f"{stage}-{candidate.name}", caller)
         return
     _fetch(candidate)
     model = load(candidate.model, candidate.options)
     yield model
     if hasattr(model, "close"):
         model.close()
+
+
+async def _connected(app: str, name: str, caller: str) -> Any:
+    """Asked once already. Where the news of its replicas comes between two tests, while this loop stands
+    still, Serve brings it no more."""
+    from deployments import calls
+    from tests import remote
+
+    handle = remote.handle(app, name)
+    await asyncio.wait_for(handle.ready.remote(), UP_WITHIN_S)
+    return getattr(calls, caller)(handle)
 
 
 @pytest.fixture(scope="session", params=_params("vad"))
@@ -156,9 +166,9 @@ def tts_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield from _made("tts", "RemoteTts", request)
 
 
-def called(candidate: Any) -> Any:
+async def called(candidate: Any) -> Any:
     """The candidate itself; a remote one is made on the loop that calls it."""
-    return candidate() if callable(candidate) else candidate
+    return await candidate() if callable(candidate) else candidate
 
 
 @pytest.fixture(scope="session")

@@ -19,13 +19,13 @@ STEP = HEARING_HZ // 5
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def asr(asr_candidate: Any) -> Asr:
-    made: Asr = called(asr_candidate)
+    made: Asr = await called(asr_candidate)
     return made
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def segment_asr(segment_asr_candidate: Any) -> SegmentAsr:
-    made: SegmentAsr = called(segment_asr_candidate)
+    made: SegmentAsr = await called(segment_asr_candidate)
     return made
 
 

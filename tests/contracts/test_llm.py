@@ -22,7 +22,7 @@ ANSWERED_WITHIN_S = 30.0
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def llm(llm_candidate: Any) -> Llm:
-    made: Llm = called(llm_candidate)
+    made: Llm = await called(llm_candidate)
     return made
 
 

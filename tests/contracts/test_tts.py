@@ -20,7 +20,7 @@ SPOKEN_WITHIN_S = 30.0
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def tts(tts_candidate: Any) -> Tts:
-    made: Tts = called(tts_candidate)
+    made: Tts = await called(tts_candidate)
     return made
 
 

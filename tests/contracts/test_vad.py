@@ -20,7 +20,7 @@ ROUNDING = 2e-3
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def vad(vad_candidate: Any) -> Vad:
-    made: Vad = called(vad_candidate)
+    made: Vad = await called(vad_candidate)
     return made
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -40,3 +43,13 @@ def trouble(ray_server: LocalRay, died: Path) -> str:
         tireless=remote.hosted(remote.Tts, "tireless-tts", f"{MODELS}:TirelessTts"),
     )
     return APP
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another one than the server's, with the same libraries. Its interpreter is bin/python."""
+    home = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True, timeout=60)
+    libraries = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
+    (libraries / "same.pth").write_text(sysconfig.get_path("purelib"))
+    return home

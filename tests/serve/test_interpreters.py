@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -40,16 +38,6 @@ class WhereLlm:
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), params: ReplyParams = ReplyParams()
     ) -> AsyncGenerator[ReplyPart, None]:
         yield TextDelta(sys.prefix)
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One of its own, with the libraries of this one."""
-    home = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True, timeout=60)
-    libraries = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
-    (libraries / "same.pth").write_text(sysconfig.get_path("purelib"))
-    return home
 
 
 def this_node() -> dict[str, str]:

@@ -91,6 +91,15 @@ def test_two_devices_hold_the_smallest_server_however_ray_places_it() -> None:
     assert others + voice <= 1 + 1e-6
 
 
+def test_the_language_model_beside_it_is_one_comment_away() -> None:
+    text = (ROOT / "serve_config.yaml").read_text()
+    before, item, after = text.partition("  # - name: llm\n")
+    file = yaml.safe_load(before + (item + after).replace("\n  # ", "\n  ").replace("  # - ", "  - ", 1))
+    ServeDeploySchema.model_validate(file)
+    [described] = yaml.safe_load((ROOT / "deploy/llm-application.yaml").read_text())
+    assert file["applications"] == [APPLICATION, described]
+
+
 def parts(file: Details) -> tuple[Config, dict[str, Details]]:
     [application] = file["applications"]
     deployments = {item["name"]: item for item in application["deployments"]}

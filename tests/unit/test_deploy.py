@@ -40,6 +40,7 @@ GROUPS: dict[str, dict[str, Any]] = {group["groupName"]: group for group in CLUS
 SERVED: dict[str, Any] = yaml.safe_load(SERVICE["spec"]["serveConfigV2"])
 PORT: int = SERVED["http_options"]["port"]
 
+LOCKS = ("", "-funasr", "-cosyvoice", "-vllm", "-gpu-tests")
 DOCKERFILES = {name: ROOT / f"deploy/{name}.Dockerfile" for name in ("cpu", "gpu")}
 
 
@@ -325,7 +326,7 @@ def test_both_images_have_one_python_and_one_ray_and_so_does_the_cluster() -> No
     assert len(bases) == 1
     [base] = bases
     assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", base)
-    rays = {pins(f"requirements{of}.txt")["ray"] for of in ("", "-funasr", "-cosyvoice", "-gpu-tests")}
+    rays = {pins(f"requirements{of}.txt")["ray"] for of in LOCKS}
     assert rays == {CLUSTER["rayVersion"]}
 
 
@@ -340,11 +341,13 @@ def test_an_image_starts_a_server_as_an_ordinary_user(name: str) -> None:
     assert (ROOT / config[1]).exists()
 
 
-def test_the_environment_of_cosyvoice_is_where_the_configurations_look_for_it() -> None:
+def test_environments_of_their_own_are_where_the_configurations_look_for_them() -> None:
     text = DOCKERFILES["gpu"].read_text()
     for name in ("gpu-zh", "gpu-en"):
         python = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())["tts"]["python"]
         assert f"python -m venv {Path(python).parents[1]}" in text
+    [model] = yaml.safe_load((ROOT / "deploy/llm-application.yaml").read_text())
+    assert f"python -m venv {Path(model['runtime_env']['py_executable']).parents[1]}" in text
 
 
 # --- locks
