@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 
@@ -71,16 +72,16 @@ def one_request() -> Iterator[None]:
         _serve_request_context.reset(token)
 
 
-async def test_each_session_stays_with_one_replica_and_all_of_them_are_used(app: str) -> None:
+async def test_each_session_stays_with_one_replica_and_each_replica_has_as_many(app: str) -> None:
     llm = RemoteLlm(remote.handle(app, "named"))
     homes = {f"s{n}": {await replica_of(llm, f"s{n}") for _ in range(3)} for n in range(24)}
     assert all(len(home) == 1 for home in homes.values())
-    assert len(set.union(*homes.values())) == 2  # by chance in all but one of 8 million runs
+    assert sorted(Counter(min(home) for home in homes.values()).values()) == [12, 12]
 
 
 async def test_calls_without_a_session_are_spread(app: str) -> None:
     llm = RemoteLlm(remote.handle(app, "named"))
-    assert len({await replica_of(llm, "") for _ in range(24)}) == 2
+    assert len({await replica_of(llm, "") for _ in range(24)}) == 2  # in all but one of 8 million runs
 
 
 async def test_calls_of_one_session_at_once_all_go_to_one_replica(app: str) -> None:
