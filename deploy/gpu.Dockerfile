@@ -50,10 +50,10 @@ RUN git init --quiet . \
 
 FROM python:3.11.14-slim-bookworm
 # wget: the probes of KubeRay and the health check below. tini: Ray's processes outlive their parents, and somebody must bury them.
-# libsndfile and gcc are what soundfile and Triton look for; Triton compiles a launcher for each kernel when it first runs.
+# gcc: Triton, which torch and vLLM use, compiles a launcher for each kernel when it first runs.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends gcc libc6-dev libsndfile1 tini wget \
+    && apt-get install -y --no-install-recommends gcc libc6-dev tini wget \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --create-home antiphon \
     && install -d -o antiphon /models

@@ -49,6 +49,14 @@ def test_serve_takes_the_file_and_the_builder_its_arguments(name: str) -> None:
     assert set(deployments) == {"ingress", *config.stages}
 
 
+def test_english_takes_another_configuration_and_no_second_recogniser() -> None:
+    config = Config.model_validate({**APPLICATION["args"], "config": "configs/gpu-en.yaml"})
+    assert {"ingress", *config.stages} == set(DEPLOYMENTS) - {"asr_final"}
+    for stage, section in config.stages.items():
+        options = DEPLOYMENTS[stage]["ray_actor_options"]
+        assert options.get("runtime_env", {}).get("py_executable") == section.python
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_the_numbers_of_the_file_agree_with_each_other(name: str) -> None:
     config, deployments = parts(FILES[name])
