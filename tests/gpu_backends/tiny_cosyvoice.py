@@ -8,6 +8,8 @@ numbers. What they say is noise of a voice. How long it takes follows from the t
 - 1 and 3 never end by themselves, so the library ends them at its limit, 20 tokens for each one of the text;
 - 2 may end from the library's least length on, 2 tokens for each one, and soon does.
 
+In its folder voices/ are two reference voices that go with it: hums, with words.
+
 Layouts: https://huggingface.co/FunAudioLLM/CosyVoice-300M, https://huggingface.co/FunAudioLLM/CosyVoice2-0.5B,
 https://huggingface.co/FunAudioLLM/Fun-CosyVoice3-0.5B-2512
 """
@@ -15,10 +17,13 @@ https://huggingface.co/FunAudioLLM/Fun-CosyVoice3-0.5B-2512
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from conversation.audio import Audio, to_pcm16
 
 SPEECH_TOKENS = 243
 WIDTH = 32
@@ -53,6 +58,22 @@ def write(into: Path, version: int) -> None:
         _choose_the_end(parts["llm"], version)
     for part in ("llm", "flow", "hift"):
         torch.save(parts[part].state_dict(), into / f"{part}.pt")
+    write_voice(into / "voices", "default", 180)
+    write_voice(into / "voices", "other", 250)
+
+
+def write_voice(into: Path, name: str, pitch_hz: int) -> None:
+    """A reference voice as deployments/tts/voices.py reads it, 3.2 s at 24 kHz, about the shortest."""
+    into.mkdir(exist_ok=True)
+    times = np.arange(int(3.2 * 24_000)) / 24_000
+    syllables = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * times)
+    hum = Audio((0.3 * syllables * np.sin(2 * np.pi * pitch_hz * times)).astype(np.float32), 24_000)
+    with wave.open(str(into / f"{name}.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(hum.rate_hz)
+        file.writeframes(to_pcm16(hum))
+    (into / f"{name}.txt").write_text("It hums, and these are its words.\n")
 
 
 def _choose_the_end(llm: Any, version: int) -> None:
