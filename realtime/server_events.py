@@ -88,11 +88,12 @@ class ServerEvents:
     """Writes one session's events, as JSON texts, each with an id of its own.
 
     Args:
-        extensions: whether the client asked for events that only this server has (`antiphon.*`).
+        extensions: whether the client asked for events that only this server has (`antiphon.*`) when it came
+            in; else the session may.
     """
 
     def __init__(self, *, extensions: bool) -> None:
-        self._extensions = extensions
+        self._extensions = self._asked_in_query = extensions
         self._conversation_id = new_id("conv")
         self._id_prefix = f"event_{secrets.token_hex(6)}"
         self._written = 0
@@ -107,10 +108,12 @@ class ServerEvents:
 
     def session_created(self, session: SessionObject) -> str:
         self._encoding = session.output_encoding
+        self._extensions = self._asked_in_query or session.extensions
         return self._text("session.created", {"session": session.on_the_wire()})
 
     def session_updated(self, session: SessionObject) -> str:
         self._encoding = session.output_encoding
+        self._extensions = self._asked_in_query or session.extensions
         return self._text("session.updated", {"session": session.on_the_wire()})
 
     def item_retrieved(self, item: Item, sound: bytes | None) -> str:

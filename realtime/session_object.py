@@ -25,6 +25,10 @@ from realtime.session_shape import (
 from realtime.shapes import chosen, tools_of, voice_name
 from realtime.validation import Wire, checked, null_is_not_given
 
+WAITS = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.6}
+"""By the eagerness of `semantic_vad`: how much of the operator's silence ends a turn. "auto" is "medium", as the
+hosted service has it."""
+
 _SESSION = TypeAdapter(Session)
 _TRANSCRIPTION = TypeAdapter(TranscriptionSession)
 
@@ -86,6 +90,11 @@ class SessionObject:
         return isinstance(self.shape, TranscriptionSession)
 
     @property
+    def extensions(self) -> bool:
+        """The client asked for events that only this server has."""
+        return isinstance(self.shape, Session) and bool(self.shape.antiphon and self.shape.antiphon.events)
+
+    @property
     def input_encoding(self) -> Encoding:
         return ENCODINGS[self.shape.audio.input.format.type]
 
@@ -142,8 +151,11 @@ class SessionObject:
         if isinstance(shape, ServerVad):
             given = {name: value for name, value in shape if name != "type"}
             return TurnDetection(**{**given, **answers})
-        # Until a model judges whether a turn is over, semantic_vad waits as the server's own VAD does.
-        return (self.defaults.turn_detection or TurnDetection()).model_copy(update=answers)
+        # Until a model judges whether a turn is over, semantic_vad waits as the server's own VAD does, for
+        # longer or shorter.
+        vad = self.defaults.turn_detection or TurnDetection()
+        silence_ms = round(vad.silence_duration_ms * WAITS[shape.eagerness])
+        return vad.model_copy(update={**answers, "silence_duration_ms": silence_ms})
 
 
 def new_session(session_id: str, model: str, defaults: Settings, expires_at: int = 0) -> SessionObject:

@@ -127,6 +127,13 @@ class RetentionRatio(Wire):
     token_limits: TokenLimits | None = None
 
 
+class Extensions(Wire):
+    """What only this server has; see docs/protocol.md."""
+
+    events: bool = True
+    """Send the events named `antiphon.*`."""
+
+
 class Session(Wire):
     """The order of the fields is that of the hosted service's echo."""
 
@@ -153,3 +160,4 @@ class Session(Wire):
     include: Include | None = None
     reasoning: Reasoning | None = Field(None, exclude_if=lambda value: value is None)
     parallel_tool_calls: bool | None = Field(None, exclude_if=lambda value: value is None)
+    antiphon: Extensions | None = Field(None, exclude_if=lambda value: value is None)

@@ -25,7 +25,7 @@ def stock_event(text: str) -> dict[str, Any]:
         return event
     typed = _server_event().validate_python(event, strict=True)
     assert typed.type == event["type"]
-    unknown = set(_unknown_fields(typed, "")) - BEYOND_THE_SDK
+    unknown = set(_unknown_fields(typed, "")) - BEYOND_THE_SDK - {"session.antiphon"}
     assert not unknown, f"{event['type']}: fields that the protocol does not have: {unknown}"
     _check_nulls(event, "")
     return event

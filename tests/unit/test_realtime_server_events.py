@@ -32,10 +32,11 @@ from conversation.events import (
     TurnTimed,
 )
 from conversation.items import AudioPart, ItemStatus, MessageItem, TextPart
-from conversation.settings import Modality
+from conversation.settings import Modality, Settings
 from conversation.stages import Usage
 from conversation.timing import TurnTiming
 from realtime.server_events import ServerEvents
+from realtime.session_object import new_session
 from tests.stock_events import stock_event
 
 USER = MessageItem("item_u", "user", (TextPart("Hello."),))
@@ -343,6 +344,17 @@ def test_a_turn_s_timing_is_told_only_to_those_who_asked() -> None:
     [event] = told(timed, extensions=True)
     assert event["type"] == "antiphon.turn.timing"
     assert event["timing"]["first_audio_ms"] == 412.5
+
+
+def test_a_session_may_ask_for_what_only_this_server_tells() -> None:
+    server, timed = ServerEvents(extensions=False), TurnTimed("resp_1", TurnTiming(first_audio_ms=412.5))
+    session = new_session("sess_1", "m", Settings())
+    stock_event(server.session_created(session))
+    assert server.of(timed) == []
+    for asked, told in (({"events": True}, 1), ({"events": False}, 0), ({}, 0), (None, 0)):
+        session = session.updated({"type": "realtime", "antiphon": asked}, voice_locked=False)
+        stock_event(server.session_updated(session))
+        assert len(server.of(timed)) == told
 
 
 def test_every_event_of_a_conversation_can_be_told() -> None:

@@ -152,6 +152,16 @@ def test_the_telephone_s_sound_is_chosen_and_given_up_again() -> None:
     assert back.on_the_wire()["audio"]["input"]["format"] == {"type": "audio/pcm", "rate": 24000}
 
 
+@pytest.mark.parametrize(
+    ("eagerness", "silence_ms"), [("low", 1400), ("auto", 700), ("medium", 700), ("high", 420)]
+)
+def test_an_eager_agent_waits_less(eagerness: str, silence_ms: int) -> None:
+    session = updated(hearing(turn_detection={"type": "semantic_vad", "eagerness": eagerness}))
+    detection = session.settings().turn_detection
+    assert detection is not None
+    assert detection.silence_duration_ms == silence_ms
+
+
 def test_functions_are_offered_and_cleared() -> None:
     offered = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
     choice = {"type": "function", "name": "weather"}
