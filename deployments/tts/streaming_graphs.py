@@ -12,23 +12,18 @@ The parts are made once, and lie beside the voice. This module runs no network.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
 import zlib
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from conversation.errors import ConfigError
+from deployments.tts.graph_parts import make_parts
 
 _PROGRAM = Path(__file__).with_name("split_process.py")
 
 _FORMAT = 2
 """Of the parts; to be raised when the program writes others."""
-
-_DEADLINE_S = 300
-"""A hundred times what it took; a hung disk must not hang the server's start for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +73,10 @@ def config_file(voice: Path) -> Path:
 def streaming_graphs(voice: Path) -> StreamingGraphs:
     """The parts of the voice, made at the first call.
 
-    Safe beside other processes that do the same: each makes its own, the first one stays. Raises ConfigError
-    when the file is no single-speaker Piper voice or the directory cannot be written.
+    Raises ConfigError when the file is no single-speaker Piper voice or the directory cannot be written.
     """
     directory = _directory(voice)
-    if not directory.is_dir():
-        _make(voice, directory)
+    make_parts(_PROGRAM, voice, directory)
     return StreamingGraphs(directory, **json.loads((directory / "graphs.json").read_text()))
 
 
@@ -91,34 +84,3 @@ def _directory(voice: Path) -> Path:
     """Named for what goes in: another splitter or another voice makes another directory."""
     checksum = zlib.crc32(voice.read_bytes())
     return voice.parent / f"streaming-{_FORMAT}-{version('streaming-vits')}-{checksum:08x}"
-
-
-def _make(voice: Path, directory: Path) -> None:
-    try:
-        with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".splitting-") as workshop:
-            made = Path(workshop) / "parts"
-            _split(voice, made)
-            made.rename(directory)
-    except OSError as error:
-        if not directory.is_dir():  # else another process was first
-            raise ConfigError(
-                f"{directory} cannot be made: {error}; let the server start once where it may write there"
-            ) from error
-
-
-def _split(voice: Path, into: Path) -> None:
-    try:
-        process = subprocess.run(
-            [sys.executable, "-P", str(_PROGRAM), str(voice), str(into)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=_DEADLINE_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ConfigError(f"{voice} could not be split for streaming within {_DEADLINE_S} s") from error
-    if process.returncode != 0:
-        last_words = (process.stderr.strip() or "no message").splitlines()[-1]
-        raise ConfigError(f"{voice} cannot be split for streaming: {last_words}")
