@@ -160,7 +160,7 @@ class LlamaCpp:
                 speak(Usage(usage["prompt_tokens"], usage["completion_tokens"], cached, cut_off))
             return not stop.is_set()
 
-        prompt = self._fit([{"role": message.role, "content": _plain(message.text)} for message in messages])
+        prompt = self._fit(_spoken(messages))
         if not stop.is_set():
             self.engine.stream({**request, "messages": prompt}, on_chunk)
 
@@ -189,6 +189,21 @@ class LlamaCpp:
             stop.set()
         self._threads.shutdown(wait=True)
         self.engine.close()
+
+
+def _spoken(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """A history as any chat template takes it: what functions gave is told as words, to a model that calls
+    none. What the assistant said without a word is left out."""
+    names = {call.call_id: call.name for message in messages for call in message.tool_calls}
+    told = []
+    for message in messages:
+        role, text = message.role, _plain(message.text)
+        if role == "assistant" and not text.strip():
+            continue
+        if role == "tool":
+            role, text = "user", f"({_plain(names.get(message.call_id or '', 'A function'))}: {text})"
+        told.append({"role": str(role), "content": text})
+    return told
 
 
 def _plain(text: str) -> str:

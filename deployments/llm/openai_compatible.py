@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from conversation.errors import ConfigError, StageError, StageFailed, StageLate, StageLost
-from conversation.stages import Message, ReplyParams, ReplyPart, TextDelta, Tool
+from conversation.stages import Message, ReplyParams, ReplyPart, Tool
 from deployments.llm import chat_completions
 from deployments.llm.chat_completions import Reading
 
@@ -105,7 +105,7 @@ class OpenAiCompatible:
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), params: ReplyParams = ReplyParams()
     ) -> AsyncGenerator[ReplyPart, None]:
-        """See `Llm.reply`. Tool calls come after the text; one that the token limit cut short never comes."""
+        """See `Llm.reply`. Calls are whole after the text; one that the token limit cut short never is."""
         import openai
 
         if params.max_tokens == 0:
@@ -164,8 +164,8 @@ class OpenAiCompatible:
         reading = Reading(thinks_first=self._thinks_first)
         async with await self._client.chat.completions.create(**request) as chunks:
             async for chunk in chunks:
-                if text := reading.take(chunk):
-                    yield TextDelta(text)
+                for part in reading.take(chunk):
+                    yield part
         if reading.thought_aloud:
             logger.warning(
                 "llm: %s wrote </think> without <think>, so its thoughts were spoken; start it with its "

@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from conversation.errors import ConfigError, StageError, StageFailed, StageLate, StageLost
-from conversation.stages import Message, ReplyParams, ReplyPart, TextDelta, Tool, ToolCall, Usage
+from conversation.stages import (
+    Message,
+    ReplyParams,
+    ReplyPart,
+    TextDelta,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from deployments.llm.openai_compatible import OpenAiCompatible
 
 KEY = "sk-very-secret-0123456789"
@@ -239,10 +248,29 @@ async def test_what_was_not_asked_for_is_left_to_the_server() -> None:
     assert chat.requests[0].keys() == {"model", "messages", "stream", "stream_options"}
 
 
-async def test_a_tool_call_arrives_whole() -> None:
+def written(call_id: str, *arguments: str) -> list[ReplyPart]:
+    return [ToolCallDelta(call_id, "set_timer", each) for each in arguments]
+
+
+def made(call_id: str, arguments: str) -> ToolCall:
+    return ToolCall(call_id, "set_timer", arguments)
+
+
+async def test_a_tool_call_arrives_as_it_is_written_and_then_whole() -> None:
     script = calls(call(0, "", "c1", "set_timer"), call(0, '{"min'), call(0, 'utes": 3}'))
     async with serving(script) as chat, asking(chat) as llm:
-        assert await parts_of(llm, [TIMER]) == [ToolCall("c1", "set_timer", '{"minutes": 3}')]
+        assert await parts_of(llm, [TIMER]) == [
+            *written("c1", "", '{"min', 'utes": 3}'),
+            made("c1", '{"minutes": 3}'),
+        ]
+
+
+async def test_a_tool_calls_first_words_are_there_before_the_rest() -> None:
+    begun = chunk({"tool_calls": [call(0, "{", "c1", "set_timer")]})
+    async with serving([begun, HANG]) as chat, asking(chat) as llm:
+        parts = llm.reply(HELLO, [TIMER])
+        assert [await anext(parts)] == written("c1", "{")
+        await parts.aclose()
 
 
 @pytest.mark.parametrize("second_index", [1, 0])
@@ -254,18 +282,66 @@ async def test_two_tool_calls_are_kept_apart_even_when_a_server_does_not_number_
     )
     async with serving(script) as chat, asking(chat) as llm:
         assert await parts_of(llm, [TIMER]) == [
-            ToolCall("c1", "set_timer", '{"minutes":3}'),
-            ToolCall("c2", "set_timer", "{}"),
+            *written("c1", '{"minutes":', "3}"),
+            *written("c2", ""),
+            made("c1", '{"minutes":3}'),
+            *written("c2", "{}"),
+            made("c2", "{}"),
         ]
+
+
+async def test_calls_that_a_server_writes_side_by_side_are_kept_apart() -> None:
+    script = calls(
+        call(0, "{", "c1", "set_timer"), call(1, "{", "c2", "set_timer"), call(0, "}"), call(1, " }")
+    )
+    async with serving(script) as chat, asking(chat) as llm:
+        assert await parts_of(llm, [TIMER]) == [
+            *[*written("c1", "{"), *written("c2", "{"), *written("c1", "}"), *written("c2", " }")],
+            *[made("c1", "{}"), made("c2", "{ }")],
+        ]
+
+
+async def test_a_call_is_told_once_its_name_is_known() -> None:
+    script = calls(call(0, '{"min', "c1"), call(0, "utes", name="set_timer"), call(0, '": 3}'))
+    async with serving(script) as chat, asking(chat) as llm:
+        assert await parts_of(llm, [TIMER]) == [
+            *written("c1", '{"minutes', '": 3}'),
+            made("c1", '{"minutes": 3}'),
+        ]
+
+
+async def test_a_call_that_was_given_no_id_has_one_of_its_own() -> None:
+    async with serving(calls(call(0, "{", name="set_timer"), call(0, "}"))) as chat, asking(chat) as llm:
+        *deltas, whole = await parts_of(llm, [TIMER])
+    assert isinstance(whole, ToolCall)
+    assert whole.call_id.startswith("call_")
+    assert deltas == written(whole.call_id, "{", "}")
+
+
+async def test_a_call_without_a_name_is_the_replys_failure() -> None:
+    async with serving(calls(call(0, "{}", "c1"))) as chat:
+        assert type(failure := await failure_of(chat)) is StageFailed
+    assert "without a name" in failure.reason
 
 
 async def test_a_tool_call_cut_short_by_the_limit_is_never_made() -> None:
     script = calls(call(0, "{}", "c1", "set_timer"), call(1, '{"minu', "c2", "set_timer"), finish="length")
     async with serving(script) as chat, asking(chat) as llm:
         assert await parts_of(llm, [TIMER]) == [
-            ToolCall("c1", "set_timer", "{}"),
+            *[*written("c1", "{}"), *written("c2", '{"minu')],
+            made("c1", "{}"),
             Usage(0, 0, cut_off=True),
         ]
+
+
+async def test_a_tool_call_that_breaks_off_is_never_made_nor_asked_for_again() -> None:
+    begun = chunk({"tool_calls": [call(0, '{"min', "c1", "set_timer")]})
+    async with serving([begun, DROP]) as chat, asking(chat) as llm:
+        parts = llm.reply(HELLO, [TIMER])
+        assert [await anext(parts)] == written("c1", '{"min')
+        with pytest.raises(StageLost):
+            await anext(parts)
+    assert len(chat.requests) == 1
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
