@@ -166,7 +166,7 @@ _QWEN = {
 _THE_END = 3.5
 """Bias of the token that ends a sentence. Among the 25 candidates that sampling leaves of 6561 it is then
 drawn one time in three, so a sentence ends soon after it may. While it must not, the library draws again, up
-to 100 times; at a bias of 6 it drew six times for every token (measured), which published weights do not cost.
+to 100 times; at a bias of 6 it drew six times for every token (measured), which published weights do not.
 """
 
 REFERENCE = "librivox-0870"
