@@ -94,6 +94,8 @@ class CosyVoice:
             if not load_trt:
                 raise ConfigError("tts options.trt_concurrent counts only with load_trt: true")
             options["trt_concurrent"] = trt_concurrent
+        if concurrent is not None and concurrent < 1:
+            raise ConfigError(f"tts options.concurrent: {concurrent}: at least one sentence must be read")
         self._voices = Voices(voices, default_voice)
         opened = open_model(weights, options)
         self._rate_hz, self._frontend = opened.rate_hz, opened.frontend
@@ -116,16 +118,13 @@ class CosyVoice:
             raise StageFailed(
                 "tts", f"a text of {len(text)} characters; at most {LONGEST_TEXT} can be spoken"
             )
-        text = " ".join(_MARK.sub(" ", text).split())
-        if not any(character.isalnum() for character in text):
-            return
         sentences, speaker = await self._reader.run(self._read, text, self._voices.find(voice))
         stretch = TimeStretch(self._rate_hz, min(max(speed, SLOWEST), FASTEST))
         for sentence in sentences:
             async with aclosing(self._sentence(sentence, speaker, stretch)) as chunks:
                 async for audio in chunks:
                     yield audio
-        if len(audio := await self._compute(stretch.flush)):
+        if len(audio := stretch.flush()):  # a fraction of a millisecond
             yield audio
 
     def close(self) -> None:
@@ -136,13 +135,19 @@ class CosyVoice:
 
     def _read(self, text: str, voice: Voice) -> tuple[list[Any], Speaker]:
         """The tokens of each sentence, and the speaker; on the frontend's thread."""
+        sentences = self._sentences(" ".join(_MARK.sub(" ", text).split()))
+        return [self._frontend._extract_text_token(s)[0] for s in sentences], self._speakers.of(voice)
+
+    def _sentences(self, text: str) -> list[str]:
+        """The sentences in words: numbers and abbreviations are written out."""
+        if not any(character.isalnum() for character in text):
+            return []
         try:
-            sentences = self._frontend.text_normalize(text, split=True)
+            return list(self._frontend.text_normalize(text, split=True))
         except (AssertionError, IndexError) as error:
             # wetext's English rules fail on "^2" or "9é", the splitting on a text that begins with '?"'.
             logger.warning("tts: CosyVoice cannot normalise a text, it is spoken as written: %r", error)
-            sentences = [text]
-        return [self._frontend._extract_text_token(s)[0] for s in sentences], self._speakers.of(voice)
+            return [text]
 
     async def _sentence(
         self, text: Any, speaker: Speaker, stretch: TimeStretch

@@ -9,6 +9,7 @@ number of them, and never changed. Blocks, and is meant for one thread at a time
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import inspect
 import tempfile
@@ -70,7 +71,9 @@ class Speakers:
         return {name: tensor for name, tensor in speaker.items() if not name.startswith("text")}
 
 
+@functools.lru_cache(maxsize=256)
 def _fingerprint(voice: Voice) -> str:
+    """Remembered, since it takes milliseconds for megabytes of sound."""
     content = hashlib.sha256(voice.audio.samples.tobytes())
     content.update(f"{voice.audio.rate_hz} {voice.text}".encode())
     return content.hexdigest()

@@ -69,6 +69,11 @@ def test_contexts_of_tensorrt_without_tensorrt_are_refused(tmp_path: Path) -> No
         CosyVoice(weights=str(tmp_path), voices=str(tmp_path), trt_concurrent=4)
 
 
+def test_a_model_that_reads_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="concurrent: 0: at least one"):
+        CosyVoice(weights=str(tmp_path), voices=str(tmp_path), concurrent=0)
+
+
 def test_what_is_given_out_is_finite_and_within_full_scale(caplog: pytest.LogCaptureFixture) -> None:
     samples = np.array([0.5, np.nan, -np.inf, np.inf, -1.5, 1.25], np.float32)
     assert _bounded(samples).tolist() == [0.5, 0, 0, 0, -1, 1]
