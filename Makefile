@@ -32,10 +32,10 @@ test: $(VENV)/dev.stamp
 test-web: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m web $(PYTEST) tests/web
 
-# Tiny models with random weights, in the real formats, are written once; then the real classes of both libraries read them.
+# The real classes of both libraries read tiny models with random weights in the real formats.
 test-gpu-backends: export ANTIPHON_TINY_MODELS := $(TINY_MODELS)
-test-gpu-backends: $(GPU_VENV)/stamp
-	$(GPU_BIN)/python -m tests.gpu_backends.tiny
+test-gpu-backends: $(GPU_VENV)/stamp $(TINY_MODELS)/stamp
+	@$(GPU_BIN)/python -m deployments.weights --config configs/laptop.yaml
 	$(GPU_BIN)/python -m pytest -m gpu_backends $(PYTEST) tests/gpu_backends tests/contracts
 
 check: lint types test
@@ -71,6 +71,11 @@ $(GPU_VENV)/stamp: requirements-gpu-tests.txt
 	test ! -f $(GPU_VENV)/THIRD_PARTY_LICENSES || mv $(GPU_VENV)/THIRD_PARTY_LICENSES $(GPU_VENV)/LICENSES_OF_HAPROXY
 	$(GPU_BIN)/python -m pip install --quiet --no-deps $$(grep ^cosyvoice2-eu $<)
 	rm -f $(GPU_VENV)/lib/python3.11/site-packages/torchaudio/lib/*.so
+	touch $@
+
+$(TINY_MODELS)/stamp: $(wildcard tests/gpu_backends/tiny*.py) | $(GPU_VENV)/stamp
+	rm -rf $(TINY_MODELS)
+	$(GPU_BIN)/python -m tests.gpu_backends.tiny $(TINY_MODELS)
 	touch $@
 
 # uv resolves; pip, which every Python brings, installs. Each lock keeps the versions of those before it; the last two stand
