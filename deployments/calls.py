@@ -36,6 +36,10 @@ STREAM_ITEM_DEADLINE_S = 60.0
 """Between two items of a stream: the last resort behind the consumer's own, tighter deadlines. Without it a
 call to a stage that has no replica left waits for ever."""
 
+BEGINNINGS = 4
+"""A stream that was over before Serve saw it begin is asked for so often in all. On a busy machine 2 to 5 of
+1500 empty streams were, twice in a row."""
+
 GATHER_S = 0.003
 """Frames that arrive within so long travel together: a tenth of a frame, unheard, and it halves the calls."""
 CALLS_IN_FLIGHT = 2
@@ -95,7 +99,7 @@ async def stream(stage: str, method: DeploymentHandle, *args: Any) -> AsyncGener
     the call is cancelled in the replica, at whatever moment: before it is assigned, before its first item,
     between two items.
     """
-    for attempt in (1, 2):
+    for attempt in range(1, BEGINNINGS + 1):
         response, begun = method.remote(*args), False
         try:
             while True:
@@ -105,7 +109,7 @@ async def stream(stage: str, method: DeploymentHandle, *args: Any) -> AsyncGener
                 except StopAsyncIteration:
                     return
                 except Exception as error:  # the boundary between Serve's errors and ours
-                    if attempt == 1 and not begun and over_before_it_began(error):
+                    if attempt < BEGINNINGS and not begun and over_before_it_began(error):
                         break
                     raise as_stage_error(stage, error) from error
                 begun = True

@@ -271,10 +271,11 @@ async def test_a_stream_that_was_over_before_it_was_seen_to_begin_is_asked_for_a
     assert all(answer.is_cancelled for answer in method.answers)
 
 
-async def test_it_is_asked_for_again_only_once() -> None:
-    method = ScriptedMethod(ScriptedStream(OVERTAKEN), ScriptedStream(OVERTAKEN))
+async def test_it_is_not_asked_for_for_ever() -> None:
+    method = ScriptedMethod(*(ScriptedStream(OVERTAKEN) for _ in range(BEGINNINGS)))
     with pytest.raises(StageLost, match="over before"):
         await read(method)
+    assert method.asked == BEGINNINGS
 
 
 async def test_a_stream_of_which_something_was_read_is_not_asked_for_again() -> None:
