@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError
 from conversation.errors import StageFailed, StageLate, StageLost
 from conversation.stages import FRAME_SAMPLES
 from deployments.calls import (
+    BEGINNINGS,
     CALLS_IN_FLIGHT,
     MAX_ROWS,
     MAX_ROWS_BYTES,
