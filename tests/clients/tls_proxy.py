@@ -1,4 +1,4 @@
-"""TLS in front of a server, as docs/tls.md tells to do it: deploy/nginx.conf, in Debian's nginx, without root."""
+"""TLS in front of a server, as docs/tls.md has it: deploy/nginx.conf, in Debian's nginx, without root."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class TlsProxy:
-    """Attributes: authority: the certificate, in PEM, of those who signed the proxy's; clients must trust it."""
+    """Attributes: authority: the certificate, in PEM, that clients must trust; it signed the proxy's."""
 
     port: int
     authority: Path
@@ -94,7 +94,7 @@ def site(server_port: int, port: int, home: Path) -> str:
 
 
 def certified(home: Path) -> Path:
-    """Makes an authority, and what it signs for localhost, where certbot would put it. Gives the authority's."""
+    """Makes an authority, and what it signs for localhost; gives the authority's certificate."""
     authority, key = home / "authority.pem", home / "authority.key"
     _request(authority, key, "/CN=An authority for a test", "keyUsage=critical,keyCertSign")
     signed = ("-CA", str(authority), "-CAkey", str(key), "-addext", "basicConstraints=critical,CA:FALSE")
@@ -104,10 +104,11 @@ def certified(home: Path) -> Path:
 
 
 def _request(certificate: Path, key: Path, subject: str, extension: str, *options: str) -> None:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2".split()
+    command = ["openssl", "req", "-x509", "-days", "2", "-noenc"]
     files = ["-out", str(certificate), "-keyout", str(key)]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     subprocess.run(
-        [*command, *files, "-subj", subject, "-addext", extension, *options],
+        [*command, *curve, *files, "-subj", subject, "-addext", extension, *options],
         check=True,
         capture_output=True,
         timeout=MADE_WITHIN_S,
