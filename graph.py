@@ -16,6 +16,7 @@ from deployments.ingress.one_loop import ONE_LOOP
 from deployments.llm.deployment import Llm
 from deployments.room import require_cluster
 from deployments.tts.deployment import Tts
+from deployments.turn.deployment import Turn
 from deployments.vad.deployment import Vad
 
 
@@ -38,6 +39,7 @@ def build(config: Config) -> Application:
         asr=hosted(Asr if config.asr_streams else SegmentAsr, config.asr),
         llm=hosted(Llm, config.llm),
         tts=hosted(Tts, config.tts),
+        turn=config.turn and hosted(Turn, config.turn),
         asr_final=config.asr_final and hosted(SegmentAsr, config.asr_final, name="asr_final"),
     )
 

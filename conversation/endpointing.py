@@ -1,16 +1,17 @@
 """Endpointing: when speech begins, pauses, goes on and ends, from one probability per frame.
 
-Time is counted in samples received, never by a clock, so it does not matter how fast audio comes in. This
-module knows no model and does not decide what follows from a pause.
+Time is counted in samples received, never by a clock, so it does not matter how fast audio comes in. It can
+be told what somebody else makes of a pause. This module knows no model and does not decide what follows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from conversation.audio import HEARING_HZ
 from conversation.floor import Floor, FloorEvent, next_floor
-from conversation.settings import TurnDetection
+from conversation.settings import Eagerness, TurnDetection
 from conversation.stages import FRAME_SAMPLES
 
 HYSTERESIS = 0.15
@@ -18,6 +19,13 @@ HYSTERESIS = 0.15
 
 Source: `neg_threshold` in https://github.com/snakers4/silero-vad/blob/master/src/silero_vad/utils_vad.py
 """
+
+
+LONGEST_WAIT_MS: Mapping[Eagerness, int] = {"low": 8000, "medium": 4000, "high": 2000}
+"""Silence that ends a turn which seems unfinished: the Realtime API's numbers."""
+
+WITHOUT_A_MODEL: Mapping[Eagerness, float] = {"low": 2.0, "medium": 1.0, "high": 0.6}
+"""Where nobody can judge: so many times `silence_duration_ms`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +48,22 @@ class Endpointing:
         detection: threshold and the silence that ends a turn.
         onset_ms: unbroken speech that makes an onset.
         pause_ms: silence that makes a pause; without effect when it is not shorter than the ending silence.
+        finished_ms: silence that ends a turn which was judged to be finished.
+        judged: somebody will `judge` the pauses, where the detection wants it.
     """
 
-    def __init__(self, detection: TurnDetection, *, onset_ms: int, pause_ms: int) -> None:
+    def __init__(
+        self,
+        detection: TurnDetection,
+        *,
+        onset_ms: int,
+        pause_ms: int,
+        finished_ms: int = 200,
+        judged: bool = False,
+    ) -> None:
         self.floor = Floor.SILENT
         self._onset, self._pause = _samples(onset_ms), _samples(pause_ms)
+        self._finished, self._judged = _samples(max(finished_ms, pause_ms)), judged
         self.adjust(detection)
         self._since: int | None = None
         """First sample of the speech that may become an onset, or of the silence that may become a pause."""
@@ -52,20 +71,32 @@ class Endpointing:
     def adjust(self, detection: TurnDetection) -> None:
         """From the next frame on."""
         self._threshold = detection.threshold
-        self._end = _samples(detection.silence_duration_ms)
+        silence_ms, eagerness = detection.silence_duration_ms, detection.eagerness
+        if eagerness is not None and not self._judged:
+            silence_ms = round(silence_ms * WITHOUT_A_MODEL[eagerness])
+        self._rule = self._end = _samples(silence_ms)
+        self._patience = _samples(LONGEST_WAIT_MS[eagerness]) if eagerness else self._rule
+
+    def judge(self, finished: bool | None) -> None:
+        """The turn that pauses seems to be over, or not, or nobody can say (None).
+
+        Without effect when it does not pause any more.
+        """
+        if self.floor is Floor.PAUSED:
+            self._end = {True: self._finished, False: self._patience, None: self._rule}[finished]
 
     def step(self, probability: float, start_sample: int) -> list[FloorMove]:
         """The moves that the frame which starts at `start_sample` brings about, in order; mostly none."""
         if self.floor is Floor.SILENT:
             return self._while_silent(probability, start_sample)
         if probability >= self._threshold:
-            self._since = None
+            self._since, self._end = None, self._rule
             return [self._move(FloorEvent.RESUME, start_sample)] if self.floor is Floor.PAUSED else []
         return self._while_held(probability, start_sample)
 
     def move(self, event: FloorEvent) -> None:
         """Something other than a frame moved the floor."""
-        self.floor, self._since = next_floor(self.floor, event), None
+        self.floor, self._since, self._end = next_floor(self.floor, event), None, self._rule
 
     def _while_silent(self, probability: float, start_sample: int) -> list[FloorMove]:
         if probability < self._threshold - (HYSTERESIS if self._since is not None else 0.0):
@@ -86,7 +117,7 @@ class Endpointing:
         silent = start_sample + FRAME_SAMPLES - self._since
         if silent >= self._end:
             moves = [self._move(FloorEvent.END, self._since)]
-            self._since = None
+            self._since, self._end = None, self._rule
             return moves
         if silent >= self._pause and self.floor is Floor.SPEAKING:
             return [self._move(FloorEvent.PAUSE, self._since)]

@@ -26,6 +26,7 @@ from conversation.events import (
 )
 from conversation.floor import Floor, FloorEvent
 from conversation.items import AudioPart, MessageItem, new_id
+from conversation.judging import judge
 from conversation.session import Session
 from conversation.settings import Settings, Tuning, TurnDetection
 from conversation.stages import VadState
@@ -57,10 +58,11 @@ class Listening:
     ) -> None:
         self._session, self._moved, self._growing = session, moved, growing
         self._ears = Ears(keep_s=_kept_s(session.settings, session.tuning))
-        self._endpointing = _endpointing(session.settings, session.tuning)
+        self._endpointing = _endpointing(session)
         self._vad_state: VadState | None = None
         self._utterance: Utterance | None = None
         self._following: asyncio.Task[None] | None = None
+        self._judging: asyncio.Task[None] | None = None
         self._unwritten: dict[str, asyncio.Task[None]] = {}
         """By item id, the tasks that await the final transcripts of committed utterances."""
         self._room = asyncio.Event()
@@ -113,7 +115,8 @@ class Listening:
         previous = self._session.settings
         self._ears.keep(_kept_s(settings, self._session.tuning))
         if settings.turn_detection is None or previous.turn_detection is None:
-            self._endpointing = _endpointing(settings, self._session.tuning)
+            self._stop_judging()
+            self._endpointing = _endpointing(self._session, settings)
         else:
             self._endpointing.adjust(settings.turn_detection)
 
@@ -129,6 +132,7 @@ class Listening:
         if self._endpointing.floor is not Floor.SILENT:
             self._session.emit(SpeechStopped(utterance.item_id, _ms(self._ears.position)))
         self._endpointing.move(FloorEvent.END)
+        self._stop_judging()
         self._commit(utterance)
 
     def commit_silence(self, since_sample: int) -> None:
@@ -144,6 +148,7 @@ class Listening:
         """Everything heard and not committed is dropped, and the floor is silent."""
         self._ears.take()
         self._stop_following()
+        self._stop_judging()
         self._endpointing.move(FloorEvent.CLEAR)
         if self._utterance is not None:
             self._utterance.reopen()
@@ -177,13 +182,17 @@ class Listening:
             case FloorEvent.ONSET:
                 self._speech_started(move.at_sample)
             case FloorEvent.PAUSE:
+                assert utterance is not None
                 self._stop_following()
+                self._judge(utterance)
             case FloorEvent.RESUME:
                 assert utterance is not None
+                self._stop_judging()
                 utterance.reopen()
                 self._follow(utterance)
             case FloorEvent.END:
                 assert utterance is not None
+                self._stop_judging()
                 self._session.emit(SpeechStopped(utterance.item_id, _ms(self._ears.position)))
                 self._commit(utterance)
         self._moved(move, utterance)
@@ -224,6 +233,23 @@ class Listening:
         if self._following is not None:
             self._following.cancel()
             self._following = None
+
+    def _judge(self, utterance: Utterance) -> None:
+        """Lets a model say whether the turn is over, where the client wants it and there is one."""
+        detection = self._session.settings.turn_detection
+        if (
+            detection is not None
+            and detection.eagerness is not None
+            and self._session.stages.turn is not None
+        ):
+            self._judging = self._session.tasks.create_task(
+                judge(self._session, utterance, self._endpointing), name="judging a pause"
+            )
+
+    def _stop_judging(self) -> None:
+        if self._judging is not None:
+            self._judging.cancel()
+            self._judging = None
 
     async def _partials(self, utterance: Utterance) -> None:
         """Recognises an utterance as it grows, and tells the client if it wants to know."""
@@ -288,10 +314,16 @@ class Listening:
             self._session.emit(TranscriptionCompleted(utterance.item_id, text, utterance.duration_s))
 
 
-def _endpointing(settings: Settings, tuning: Tuning) -> Endpointing:
+def _endpointing(session: Session, settings: Settings | None = None) -> Endpointing:
     """For push-to-talk, one that nobody will ask."""
-    detection = settings.turn_detection or TurnDetection()
-    return Endpointing(detection, onset_ms=tuning.onset_ms, pause_ms=tuning.pause_ms)
+    detection, tuning = (settings or session.settings).turn_detection or TurnDetection(), session.tuning
+    return Endpointing(
+        detection,
+        onset_ms=tuning.onset_ms,
+        pause_ms=tuning.pause_ms,
+        finished_ms=tuning.finished_ms,
+        judged=session.stages.turn is not None,
+    )
 
 
 def _kept_s(settings: Settings, tuning: Tuning) -> float:

@@ -142,6 +142,21 @@ class ScriptedVad:
         return (loudness > LOUD).astype(np.float32), [count + 1 for count in counts]
 
 
+class ScriptedEndOfTurn:
+    """Gives the probabilities of its lines, one a question; `asked` keeps how long the sounds were, in s."""
+
+    def __init__(self, *, script: Lines, repeat: bool = False) -> None:
+        self.script = Script("turn", script, repeat=repeat)
+        self.asked: list[float] = []
+
+    async def predict(self, audio: Audio) -> float:
+        self.asked = [*self.asked[-99:], audio.duration_s]
+        line = self.script[self.script.take()]
+        await asyncio.sleep(line.first_s)
+        await line.end()
+        return float(line.text)
+
+
 @dataclass(frozen=True, slots=True)
 class ScriptedAsrMemory:
     line: int

@@ -25,8 +25,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+Eagerness = Literal["low", "medium", "high"]
+
+
 class TurnDetection(_Strict):
-    """Turns are taken by voice activity. Names and defaults are those of `server_vad` in the Realtime API."""
+    """Turns are taken by voice activity. Names and defaults are those of `server_vad` in the Realtime API.
+
+    With an eagerness, it is `semantic_vad`: a model judges whether the speaker has finished, and the silence
+    decides only while it has not answered.
+    """
 
     threshold: float = Field(0.5, ge=0, le=1)
     """Probability from which a frame counts as speech."""
@@ -34,6 +41,8 @@ class TurnDetection(_Strict):
     """Audio kept from before the onset, so that the first syllable is whole."""
     silence_duration_ms: Ms = 500
     """Silence after which the turn is over."""
+    eagerness: Eagerness | None = None
+    """None: the silence decides alone. Else how soon a pause is taken for the end."""
     create_response: bool = True
     """Answer when the turn is over."""
     interrupt_response: bool = True
@@ -98,6 +107,8 @@ class Deadlines(_Strict):
     """How long a conversation waits for a stage before the turn fails. Loop time."""
 
     vad_s: Seconds = 2.0
+    turn_s: Seconds = 1.0
+    """Whether the turn is over; meanwhile the silence decides."""
     asr_s: Seconds = 10.0
     llm_first_s: Seconds = 15.0
     """Until the first words of the language model."""
@@ -115,6 +126,10 @@ class Tuning(_Strict):
     pause_ms: Ms = 96
     """Silence after which the answer is prepared, in case the turn is over; never longer than the session's
     own `silence_duration_ms`."""
+    finished_ms: Ms = 200
+    """Silence after which a turn that the model takes for finished is over."""
+    ask_every_ms: Annotated[int, Field(ge=50)] = 250
+    """While it does not, it is asked again after so much more silence."""
     speculate: bool = True
     """Prepare the answer during that silence."""
     read_ahead: bool = True

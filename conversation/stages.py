@@ -114,6 +114,24 @@ class SegmentAsr(Protocol):
         """
 
 
+class EndOfTurn(Protocol):
+    """Tells whether a speaker who pauses has finished."""
+
+    async def predict(self, audio: Audio) -> float:
+        """The probability that the turn is over.
+
+        Args:
+            audio: the end of what was said, with the silence after it; 16 kHz, JUDGED_S at most.
+        """
+
+
+JUDGED_S = 8.0
+"""Of the end of a turn: what Smart Turn was trained on.
+
+Source: https://huggingface.co/pipecat-ai/smart-turn-v3
+"""
+
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -237,3 +255,5 @@ class Stages:
     asr: Asr
     llm: Llm
     tts: Tts
+    turn: EndOfTurn | None = None
+    """None: the length of the silence decides alone."""

@@ -7,17 +7,21 @@ decide when a turn is over.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from conversation.audio import HEARING_HZ, Audio, join
 from conversation.errors import ImpossibleMove, StageError, StageLate
 from conversation.kept import Recording
-from conversation.stages import Asr, Hints, Transcript
+from conversation.stages import JUDGED_S, Asr, Hints, Transcript
 from conversation.words import words
 
 STEP_S = 60.0
 """The longest that the recogniser is given at a time: what travels between processes has a bound."""
+
+
+_JUDGED_SAMPLES = round(JUDGED_S * HEARING_HZ)
 
 
 class Utterance:
@@ -35,6 +39,8 @@ class Utterance:
         self._asr, self._deadline_s, self._hints = asr, deadline_s, hints
         self._memory: Any = None
         self._recording = Recording()
+        self._last: deque[Audio] = deque()
+        """The end of it: JUDGED_S, or a little more."""
         self._unheard: list[Audio] = []
         """What the recogniser has not been given yet."""
         self._told = ""
@@ -58,8 +64,15 @@ class Utterance:
     def add(self, audio: Audio) -> None:
         self._unheard.append(audio)
         self._recording.add(audio)
+        self._last.append(audio)
+        while sum(map(len, self._last)) - len(self._last[0]) >= _JUDGED_SAMPLES:
+            self._last.popleft()
         self.samples += len(audio)
         self._grew.set()
+
+    def end(self) -> Audio:
+        """The last JUDGED_S of it, silence included."""
+        return join(list(self._last), HEARING_HZ)[-_JUDGED_SAMPLES:]
 
     async def grown(self, by_s: float) -> None:
         """Waits until so much more has come."""

@@ -32,6 +32,7 @@ from deployments.vad.rows import FRAME_BYTES, Rows, join, pack, split_states
 READY_DEADLINE_S = 2.0
 VAD_DEADLINE_S = 2.0
 ASR_DEADLINE_S = 10.0
+TURN_DEADLINE_S = 2.0
 STREAM_ITEM_DEADLINE_S = 60.0
 """Between two items of a stream: the last resort behind the consumer's own, tighter deadlines. Without it a
 call to a stage that has no replica left waits for ever."""
@@ -341,6 +342,18 @@ class RemoteSegmentAsr:
             deadline_s=ASR_DEADLINE_S,
         )
         return transcript
+
+
+class RemoteTurn:
+    """An `EndOfTurn` far away."""
+
+    def __init__(self, turn: DeploymentHandle) -> None:
+        self._predict = turn.options(method_name="predict")
+
+    async def predict(self, audio: Audio) -> float:
+        pcm = to_pcm16(audio)
+        probability: float = await call("turn", self._predict, pcm, audio.rate_hz, deadline_s=TURN_DEADLINE_S)
+        return probability
 
 
 # --- mouths

@@ -19,7 +19,7 @@ from conversation.settings import Settings, Tuning
 from deployments.loading import check_options, did_you_mean, find
 from realtime.limits import Limits
 
-STAGES = ("vad", "asr", "asr_final", "llm", "tts")
+STAGES = ("vad", "turn", "asr", "asr_final", "llm", "tts")
 
 ROOT = Path(__file__).parent.parent
 
@@ -78,6 +78,8 @@ class Config(_Strict):
     keys given replace whole sections of the file."""
 
     vad: StageConfig
+    turn: StageConfig | None = None
+    """Judges whether a speaker who pauses has finished, for sessions that want it (`semantic_vad`)."""
     asr: StageConfig
     asr_final: StageConfig | None = None
     """A recogniser of whole segments, for the words that are answered. `asr` then gives the partial

@@ -8,11 +8,12 @@ from typing import Any, TypeGuard, TypeVar
 from pydantic import TypeAdapter
 
 from conversation.errors import ClientError
-from conversation.settings import HintSettings, Settings, TurnDetection
+from conversation.settings import Eagerness, HintSettings, Settings, TurnDetection
 from realtime.encodings import ENCODINGS, PCM, Encoding
 from realtime.session_shape import (
     AudioInput,
     AudioOutput,
+    SemanticVad,
     ServerVad,
     Session,
     SessionAudio,
@@ -24,10 +25,6 @@ from realtime.session_shape import (
 )
 from realtime.shapes import chosen, tools_of, voice_name
 from realtime.validation import Wire, checked, null_is_not_given
-
-WAITS = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.6}
-"""By the eagerness of `semantic_vad`: how much of the operator's silence ends a turn. "auto" is "medium", as the
-hosted service has it."""
 
 _SESSION = TypeAdapter(Session)
 _TRANSCRIPTION = TypeAdapter(TranscriptionSession)
@@ -151,11 +148,9 @@ class SessionObject:
         if isinstance(shape, ServerVad):
             given = {name: value for name, value in shape if name != "type"}
             return TurnDetection(**{**given, **answers})
-        # Until a model judges whether a turn is over, semantic_vad waits as the server's own VAD does, for
-        # longer or shorter.
+        eagerness: Eagerness = "medium" if shape.eagerness == "auto" else shape.eagerness
         vad = self.defaults.turn_detection or TurnDetection()
-        silence_ms = round(vad.silence_duration_ms * WAITS[shape.eagerness])
-        return vad.model_copy(update={**answers, "silence_duration_ms": silence_ms})
+        return vad.model_copy(update={**answers, "eagerness": eagerness})
 
 
 def new_session(session_id: str, model: str, defaults: Settings, expires_at: int = 0) -> SessionObject:
@@ -187,9 +182,18 @@ def new_transcription(session_id: str, defaults: Settings, expires_at: int = 0) 
 V = TypeVar("V", bound=ServerVad)
 
 
-def _vad(shape: type[V], defaults: Settings) -> V | None:
+def _vad(server_vad: type[V], defaults: Settings) -> V | SemanticVad | None:
     detection = defaults.turn_detection
-    return shape(**detection.model_dump()) if detection else None
+    if detection is None:
+        return None
+    if detection.eagerness is None:
+        return server_vad(**detection.model_dump(exclude={"eagerness"}))
+    return SemanticVad(
+        type="semantic_vad",
+        eagerness=detection.eagerness,
+        create_response=detection.create_response,
+        interrupt_response=detection.interrupt_response,
+    )
 
 
 def _merged(current: Wire, given: dict[str, Any]) -> dict[str, Any]:
@@ -217,4 +221,5 @@ def _complete_turn_detection(merged: dict[str, Any], defaults: Settings) -> None
     if isinstance(hearing, dict) and isinstance(vad, dict) and vad.get("type") == "server_vad":
         known = ServerVad.model_fields
         given = {name: value for name, value in vad.items() if value is not None or name not in known}
-        hearing["turn_detection"] = {**(defaults.turn_detection or TurnDetection()).model_dump(), **given}
+        ours = (defaults.turn_detection or TurnDetection()).model_dump(exclude={"eagerness"})
+        hearing["turn_detection"] = {**ours, **given}

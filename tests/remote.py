@@ -12,6 +12,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.asr.deployment import Asr, SegmentAsr
 from deployments.llm.deployment import Llm
 from deployments.tts.deployment import Tts
+from deployments.turn.deployment import Turn
 from deployments.vad.deployment import Vad
 
 CPUS = 0.1
@@ -56,4 +57,4 @@ def handle(app: str, name: str) -> DeploymentHandle:
     return handle
 
 
-__all__ = ["Asr", "Llm", "SegmentAsr", "Tts", "Vad", "deploy", "handle", "hosted"]
+__all__ = ["Asr", "Llm", "SegmentAsr", "Tts", "Turn", "Vad", "deploy", "handle", "hosted"]

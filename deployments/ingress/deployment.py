@@ -17,7 +17,15 @@ from starlette.websockets import WebSocket
 from conversation.segments import Segments
 from conversation.stages import Asr, Stages
 from conversation.two_pass import TwoPass
-from deployments.calls import RemoteAsr, RemoteLlm, RemoteSegmentAsr, RemoteTts, RemoteVad, is_ready
+from deployments.calls import (
+    RemoteAsr,
+    RemoteLlm,
+    RemoteSegmentAsr,
+    RemoteTts,
+    RemoteTurn,
+    RemoteVad,
+    is_ready,
+)
 from deployments.config import Config
 from deployments.hosting import listen_on_loopback_if_asked
 from deployments.ingress.app import (
@@ -60,6 +68,7 @@ class Ingress:
         asr: DeploymentHandle,
         llm: DeploymentHandle,
         tts: DeploymentHandle,
+        turn: DeploymentHandle | None = None,
         asr_final: DeploymentHandle | None = None,
     ) -> None:
         require_one_loop()
@@ -70,13 +79,14 @@ class Ingress:
         self._keys = keys_in(os.environ)
         self._secrets = ClientSecrets(self._keys, config.session)
         require_keys_beyond_loopback(_get_global_client().http_config.host, self._keys)
-        handles = {"vad": vad, "asr": asr, "asr_final": asr_final, "llm": llm, "tts": tts}
+        handles = {"vad": vad, "turn": turn, "asr": asr, "asr_final": asr_final, "llm": llm, "tts": tts}
         self._handles = {name: handle for name, handle in handles.items() if handle is not None}
         self._stages = Stages(
             vad=RemoteVad(vad),
             asr=recogniser(asr, asr_final, streams=config.asr_streams),
             llm=RemoteLlm(llm),
             tts=RemoteTts(tts),
+            turn=None if turn is None else RemoteTurn(turn),
         )
         self._sessions: set[asyncio.Task[None]] = set()
 

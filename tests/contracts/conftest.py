@@ -24,6 +24,7 @@ APP = "contracts"
 SCRIPTED = "conversation.scripted:Scripted"
 SENTENCE = "one two three four five six"
 ASR = {"script": [SENTENCE], "repeat": True}
+TURN = {"script": ["0.7"], "repeat": True}
 LLM = {"script": [SENTENCE], "repeat": True}
 TROUBLE = "tests.serve.models"
 UP_WITHIN_S = 60.0
@@ -35,6 +36,11 @@ CANDIDATES: dict[str, list[Candidate]] = {
         Candidate("silero", "deployments.vad.silero:Silero", {"weights": "silero-vad"}),
         Candidate("remote", f"{SCRIPTED}Vad", remote=True),
         Candidate("remote-silero", "deployments.vad.silero:Silero", {"weights": "silero-vad"}, remote=True),
+    ],
+    "turn": [
+        Candidate("scripted", f"{SCRIPTED}EndOfTurn", TURN),
+        Candidate("smart-turn", "deployments.turn.smart_turn:SmartTurn", {"weights": "smart-turn-v3"}),
+        Candidate("remote", f"{SCRIPTED}EndOfTurn", TURN, remote=True),
     ],
     "asr": [
         Candidate("scripted", f"{SCRIPTED}Asr", ASR),
@@ -96,6 +102,7 @@ def far_away(ray_server: LocalRay) -> str:
 
     hosts = {
         "vad": remote.Vad,
+        "turn": remote.Turn,
         "asr": remote.Asr,
         "segment_asr": remote.SegmentAsr,
         "llm": remote.Llm,
@@ -144,6 +151,11 @@ async def _connected(app: str, name: str, caller: str) -> Any:
 @pytest.fixture(scope="session", params=_params("vad"))
 def vad_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield from _made("vad", "RemoteVad", request)
+
+
+@pytest.fixture(scope="session", params=_params("turn"))
+def turn_candidate(request: pytest.FixtureRequest) -> Iterator[Any]:
+    yield from _made("turn", "RemoteTurn", request)
 
 
 @pytest.fixture(scope="session", params=_params("asr"))

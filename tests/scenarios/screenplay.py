@@ -26,7 +26,15 @@ from conversation.events import (
     TranscriptionCompleted,
 )
 from conversation.items import CallItem, MessageItem
-from conversation.scripted import Lines, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad, tone
+from conversation.scripted import (
+    Lines,
+    ScriptedAsr,
+    ScriptedEndOfTurn,
+    ScriptedLlm,
+    ScriptedTts,
+    ScriptedVad,
+    tone,
+)
 from conversation.settings import Settings, Tuning, TurnDetection
 from conversation.stages import Stages
 from tests import virtual_time
@@ -108,6 +116,7 @@ class Play:
         llm: Lines = (),
         tts: Lines = (),
         vad: Lines = (),
+        turn: Lines | None = None,
         settings: Settings | None = None,
         tuning: Tuning | None = None,
         repeat: bool = False,
@@ -115,6 +124,8 @@ class Play:
         self.vad, self.asr = ScriptedVad(script=vad), ScriptedAsr(script=asr, repeat=repeat)
         self.llm = ScriptedLlm(script=llm, repeat=repeat)
         self.tts = ScriptedTts(script=tts, repeat=repeat)
+        self.turn = ScriptedEndOfTurn(script=turn or ())
+        self._is_judged = turn is not None
         self.settings = settings or Settings(transcribe=True)
         self.tuning = tuning or Tuning()
         self.conversation: Conversation
@@ -149,7 +160,7 @@ class Play:
     async def _run(self, until_s: float) -> Seen:
         seen, loop = self.seen, asyncio.get_running_loop()
         self.conversation = Conversation(
-            Stages(self.vad, self.asr, self.llm, self.tts),
+            Stages(self.vad, self.asr, self.llm, self.tts, self.turn if self._is_judged else None),
             self.settings,
             self.tuning,
             lambda event: seen.events.append((loop.time(), event)),
@@ -192,7 +203,7 @@ class Play:
         assert self.llm.open_streams == 0
         assert self.tts.open_streams == 0
         if not self._unfinished:
-            for stage in (self.vad, self.asr, self.llm, self.tts):
+            for stage in (self.vad, self.turn, self.asr, self.llm, self.tts):
                 stage.script.check()
         check_promises(seen)
 

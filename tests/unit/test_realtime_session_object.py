@@ -119,7 +119,7 @@ def test_null_turns_turn_detection_off_and_server_vad_comes_back_with_the_operat
     assert vad(updated(off, again)) == {**AS_DEFAULT, "interrupt_response": False}
 
 
-def test_semantic_vad_is_echoed_as_such_and_waits_as_the_server_s_own() -> None:
+def test_semantic_vad_is_echoed_as_such() -> None:
     session = updated(hearing(turn_detection={"type": "semantic_vad", "interrupt_response": False}))
     assert vad(session) == {
         "type": "semantic_vad",
@@ -127,7 +127,7 @@ def test_semantic_vad_is_echoed_as_such_and_waits_as_the_server_s_own() -> None:
         "create_response": True,
         "interrupt_response": False,
     }
-    expected = TurnDetection(silence_duration_ms=700, interrupt_response=False)
+    expected = TurnDetection(silence_duration_ms=700, interrupt_response=False, eagerness="medium")
     assert session.settings().turn_detection == expected
 
 
@@ -153,13 +153,29 @@ def test_the_telephone_s_sound_is_chosen_and_given_up_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("eagerness", "silence_ms"), [("low", 1400), ("auto", 700), ("medium", 700), ("high", 420)]
+    ("told", "eagerness"), [("low", "low"), ("auto", "medium"), ("medium", "medium"), ("high", "high")]
 )
-def test_an_eager_agent_waits_less(eagerness: str, silence_ms: int) -> None:
-    session = updated(hearing(turn_detection={"type": "semantic_vad", "eagerness": eagerness}))
+def test_semantic_vad_has_an_eagerness_and_server_vad_none(told: str, eagerness: str) -> None:
+    session = updated(hearing(turn_detection={"type": "semantic_vad", "eagerness": told}))
     detection = session.settings().turn_detection
     assert detection is not None
-    assert detection.silence_duration_ms == silence_ms
+    assert (detection.eagerness, detection.silence_duration_ms) == (eagerness, 700)
+    back = session.updated(
+        {"type": "realtime", **hearing(turn_detection={"type": "server_vad"})}, voice_locked=False
+    )
+    assert back.settings().turn_detection == DEFAULTS.turn_detection
+
+
+def test_an_operator_may_prefer_the_semantic_one() -> None:
+    defaults = Settings(turn_detection=TurnDetection(eagerness="high", interrupt_response=False))
+    session = new_session("sess_1", "m", defaults)
+    assert session.settings() == defaults
+    assert session.on_the_wire()["audio"]["input"]["turn_detection"] == {
+        "type": "semantic_vad",
+        "eagerness": "high",
+        "create_response": True,
+        "interrupt_response": False,
+    }
 
 
 def test_functions_are_offered_and_cleared() -> None:
