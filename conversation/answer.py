@@ -26,7 +26,7 @@ from conversation.events import (
     Status,
 )
 from conversation.heard import SpokenClause
-from conversation.history import History
+from conversation.history import History, not_speech
 from conversation.items import AudioPart, CallItem, Item, MessageItem, TextPart, new_id
 from conversation.kept import Recording
 from conversation.playback import Playback
@@ -158,8 +158,13 @@ class Answer:
         self._emit(ResponseDone(replace(done, output=tuple(self._outputs))))
 
     def truncate(self, samples: int) -> int:
-        """The client played so many samples of it; returns as many of them as were sent."""
-        self._told_samples = min(samples, self._playback.sent_samples - self._playback_start)
+        """The client played so many samples of it; returns as many of them as were sent.
+
+        Raises ClientError for an answer to be read.
+        """
+        if self.response.modality != "audio":
+            raise not_speech()
+        self._told_samples = min(samples, sum(clause.samples for clause in self._clauses))
         return self._told_samples
 
     def cut_short(self) -> None:
@@ -182,9 +187,10 @@ class Answer:
 
     def _end(self, begun: _Begun, item: Item) -> None:
         clauses, sound = ([], None) if isinstance(item, CallItem) else (self._clauses, self._sound.whole())
-        self._history.finish(self._outputs[begun.output_index], item, clauses, sound)
+        is_there = self._history.finish(self._outputs[begun.output_index], item, clauses, sound)
         self._outputs[begun.output_index] = item
-        self._emit(OutputDone(self.response.id, item, self._history.before(item.id), begun.output_index))
+        before = self._history.before(item.id)
+        self._emit(OutputDone(self.response.id, item, before, begun.output_index, deleted=not is_there))
 
     def _end_call(self, begun: _Begun, call: ToolCall, status: Literal["completed", "incomplete"]) -> None:
         self._end(begun, CallItem(begun.item.id, call, status))

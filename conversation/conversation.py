@@ -161,8 +161,9 @@ class Conversation:
             return
         running = self._answering.answer.response.id if self._answering.answer else None
         if self._decide(Request.CANCEL) is Action.REFUSE or response_id not in (None, running):
+            param = None if response_id is None else "response_id"
             raise ClientError(
-                "response_cancel_not_active", "Cancellation failed: no active response found", "response_id"
+                "response_cancel_not_active", "Cancellation failed: no active response found", param
             )
         self._answering.interrupt("client_cancelled")
 
@@ -261,9 +262,26 @@ class Conversation:
         """What a client asks to be answered. Raises ClientError for an item that is not there."""
         if request.input is None:
             return self._messages
-        items = [self.item(one.id) if isinstance(one, ItemReference) else one for one in request.input]
+        given = [(one, self._known(one, place)) for place, one in enumerate(request.input)]
 
         async def prompt(instructions: str) -> list[Message]:
+            await self._listening.all_written()  # only now do items hold their words
+            now = {item.id: item for item in self._session.history.items()}
+            items = [
+                now.get(item.id, item) if isinstance(one, ItemReference) else item for one, item in given
+            ]
             return [Message("system", instructions), *messages(items)]
 
         return prompt
+
+    def _known(self, given: Item | ItemReference, place: int) -> Item:
+        if not isinstance(given, ItemReference):
+            return given
+        try:
+            return self.item(given.id)
+        except ClientError:
+            raise ClientError(
+                "invalid_value",
+                f"Invalid value: the conversation has no item with id '{given.id}' to refer to.",
+                f"response.input[{place}].id",
+            ) from None

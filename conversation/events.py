@@ -184,6 +184,8 @@ class OutputDone:
     item: Item
     previous_item_id: str | None
     output_index: int = 0
+    deleted: bool = False
+    """The client took it out of the conversation while it was being said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, repeat
 
 from conversation.audio import Audio
 from conversation.errors import ClientError
@@ -92,24 +93,28 @@ class History:
         """What the user said in this item is known now."""
         item = self._items.get(item_id)
         if isinstance(item, MessageItem):
-            known = tuple(AudioPart(transcript) if part == AudioPart(None) else part for part in item.parts)
+            words = chain([transcript], repeat(""))  # of several parts, whose sound was heard as one
+            known = tuple(AudioPart(next(words)) if part == AudioPart(None) else part for part in item.parts)
             self._items[item_id] = replace(item, parts=known)
 
     def finish(
         self, begun: Item, item: Item, clauses: list[SpokenClause], sound: Audio | None = None
-    ) -> None:
-        """The agent's item is over: what was `begun` is `item` now. Nothing when it was deleted meanwhile.
+    ) -> bool:
+        """The agent's item is over: what was `begun` is `item` now. Whether it is: not if it was deleted
+        meanwhile.
 
         Args:
             clauses: of a spoken one, what was sent.
             sound: the same.
         """
-        if self._items.get(begun.id) is begun:
-            self._items[item.id] = item
-            if clauses:
-                self._spoken[item.id] = clauses
-            if sound is not None:
-                self._agent_sound.put(item.id, sound)
+        if self._items.get(begun.id) is not begun:
+            return False
+        self._items[item.id] = item
+        if clauses:
+            self._spoken[item.id] = clauses
+        if sound is not None:
+            self._agent_sound.put(item.id, sound)
+        return True
 
     def is_speech(self, item_id: str) -> bool:
         """Whether there is such an item, spoken by the agent to its end."""
@@ -123,7 +128,7 @@ class History:
         """
         item = self.item(item_id, doing="truncat")
         if item_id not in self._spoken or not isinstance(item, MessageItem):
-            raise ClientError(None, "Only model output audio messages can be truncated", "item_id")
+            raise not_speech()
         clauses = self._spoken[item_id]
         sent = sum(clause.samples for clause in clauses)
         heard = heard_text(clauses, played_samples, self._rate_hz)
@@ -136,3 +141,8 @@ class History:
     def items(self, *, without: str | None = None) -> Iterator[Item]:
         """All, in order, but for the one with the id `without`."""
         return (item for item in self._items.values() if item.id != without)
+
+
+def not_speech() -> ClientError:
+    """An item was to be truncated that the agent did not speak."""
+    return ClientError(None, "Only model output audio messages can be truncated", "item_id")

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from conversation.errors import ClientError
 from conversation.settings import ResponseRequest
-from realtime.items import MAX_INPUT_ITEMS, WireInput, WireItem, from_input
+from realtime.items import MAX_INPUT_ITEMS, Reference, WireInput, WireItem, from_input, sounds_of
 from realtime.shapes import (
     MAX_OUTPUT_TOKENS,
     AudioFormat,
@@ -71,7 +72,8 @@ class ConversationItemRetrieve(_ClientEvent):
 class ConversationItemTruncate(_ClientEvent):
     type: Literal["conversation.item.truncate"]
     item_id: Id
-    content_index: Annotated[int, Field(ge=0)]
+    content_index: Annotated[int, Field(ge=0, le=0)]
+    """Speech is the only part of its item."""
     audio_end_ms: Annotated[float, Field(ge=0)]
     """Whole by the protocol; a client that divides its sample count is understood all the same, because an
     error in answer to a truncate ends some clients."""
@@ -114,7 +116,18 @@ class ResponseParams(Wire):
     parallel_tool_calls: bool | None = None
 
     def request(self) -> ResponseRequest:
-        """Empty instructions are those of the session; "inf" is the largest number there is."""
+        """Empty instructions are those of the session; "inf" is the largest number there is.
+
+        Raises ClientError for sound without its words in `input`: it is recognised in the conversation only.
+        """
+        for place, item in enumerate(self.input or ()):
+            if not isinstance(item, Reference) and sounds_of(item):
+                raise ClientError(
+                    "unsupported_value",
+                    "Sound without its transcript is not supported here: put it into the conversation, "
+                    "and an item_reference to it here.",
+                    f"response.input[{place}].content",
+                )
         tokens, voice = self.max_output_tokens, self.audio.output.voice
         return ResponseRequest(
             instructions=self.instructions or None,

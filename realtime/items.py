@@ -150,16 +150,17 @@ MAX_INPUT_ITEMS = 1_000
 
 
 def from_wire(item: WireItem) -> Item:
-    """An item without an id gets one."""
+    """An item without an id gets one; nothing goes on in one that a client brings."""
     item_id = item.id or new_id("item")
+    status: ItemStatus = "completed" if item.status == "in_progress" else item.status
     match item:
         case FunctionCall():
             call = ToolCall(item.call_id, item.name, item.arguments)
-            return CallItem(item_id, call, item.status)
+            return CallItem(item_id, call, status)
         case FunctionCallOutput():
-            return CallOutputItem(item_id, item.call_id, item.output, item.status)
+            return CallOutputItem(item_id, item.call_id, item.output, status)
         case _:
-            return MessageItem(item_id, item.role, tuple(part.part() for part in item.content), item.status)
+            return MessageItem(item_id, item.role, tuple(part.part() for part in item.content), status)
 
 
 def from_input(item: WireInput) -> Item | ItemReference:
@@ -175,13 +176,14 @@ def sounds_of(item: WireItem) -> list[str]:
 
 
 def to_wire(item: Item, sound: bytes | None = None) -> dict[str, Any]:
-    """`sound` is that of its first part, in the encoding that the client wants."""
+    """`sound` is that of its first speech, in the encoding that the client wants."""
     match item:
         case MessageItem():
             by_agent = item.role == "assistant"
             content = [_part(part, spoken_by_agent=by_agent) for part in item.parts]
-            if sound is not None and item.parts and isinstance(item.parts[0], AudioPart):
-                content[0]["audio"] = base64.b64encode(sound).decode("ascii")
+            spoken = [place for place, part in enumerate(item.parts) if isinstance(part, AudioPart)]
+            if sound is not None and spoken:
+                content[spoken[0]]["audio"] = base64.b64encode(sound).decode("ascii")
             fields = {"type": "message", "role": item.role, "content": content}
         case CallItem(call=call):
             fields = {

@@ -251,7 +251,7 @@ class ServerEvents:
     def _(self, event: OutputDone) -> Told:
         item = to_wire(event.item)
         yield from self._content_done(event)
-        if event.response_id not in self._aside:
+        if event.response_id not in self._aside and not event.deleted:
             yield "conversation.item.done", {"previous_item_id": event.previous_item_id, "item": item}
         yield "response.output_item.done", {**_in_response(event), "item": item}
 

@@ -11,6 +11,7 @@ Source: https://github.com/FunAudioLLM/CosyVoice, read at ace7c47; https://pypi.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import io
@@ -88,7 +89,8 @@ def open_model(weights: str, options: Mapping[str, Any]) -> OpenedModel:
     _mend_fading(opened.model)
     if getattr(opened.frontend, "text_frontend", None) == "":
         logging.getLogger(__name__).warning(
-            "tts: CosyVoice found neither ttsfrd nor wetext: numbers and abbreviations are spoken as written"
+            "tts: CosyVoice has no rules for numbers and abbreviations, they are spoken as written; install "
+            "wetext 0.1 or later (older ones download their rules), or ttsfrd"
         )
     return OpenedModel(number, int(opened.sample_rate), opened.frontend, opened.model)
 
@@ -101,6 +103,7 @@ def import_library() -> Any:
         try:
             _mend_loading_of_sound()
             _mend_autocast()
+            _mend_downloading_of_rules()
             try:
                 return importlib.import_module("cosyvoice.cli.cosyvoice")
             except ModuleNotFoundError as error:
@@ -247,6 +250,18 @@ def _is_at_least(package: str, *wanted: int) -> bool:
     except PackageNotFoundError:
         return False
     return tuple(int(number) for number in numbers[: len(wanted)]) >= wanted
+
+
+def _mend_downloading_of_rules() -> None:
+    """wetext before 0.1, which upstream pins, fetches its rules for text from ModelScope whenever it is made.
+
+    What was fetched before is used; else it has none, which upstream's frontend takes silently.
+    """
+    if find_spec("wetext") is None:
+        return
+    module: Any = importlib.import_module("wetext.wetext")
+    if hasattr(module, "snapshot_download"):
+        module.snapshot_download = functools.partial(module.snapshot_download, local_files_only=True)
 
 
 def _mend_fading(model: Any) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib
 import inspect
 import tempfile
 from collections import OrderedDict
@@ -61,6 +62,7 @@ class Speakers:
         words = frontend.text_normalize(voice.text, split=False)
         if self._opened.version == 3:
             words = _INSTRUCTION + words
+        _mend_spectrogram()
         takes_a_file = "prompt_wav" in inspect.signature(frontend.frontend_zero_shot).parameters
         with (_file if takes_a_file else _tensor)(voice.audio) as prompt:
             speaker = frontend.frontend_zero_shot("", words, prompt, self._opened.rate_hz, "")
@@ -69,6 +71,15 @@ class Speakers:
         if self._opened.version > 1:
             _align(speaker, int(self._opened.model.token_hop_len))
         return {name: tensor for name, tensor in speaker.items() if not name.startswith("text")}
+
+
+def _mend_spectrogram() -> None:
+    """Makes Matcha's window anew, which is otherwise the one of the first settings or the last.
+
+    It is kept for all of the process under the device alone, and CosyVoice 1 wants another than 2 and 3.
+    Source: `mel_spectrogram` in matcha/utils/audio.py, https://github.com/shivammehta25/Matcha-TTS at dd9105b
+    """
+    importlib.import_module("matcha.utils.audio").mel_basis.clear()
 
 
 @functools.lru_cache(maxsize=256)

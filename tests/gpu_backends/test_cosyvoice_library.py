@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ from deployments.tts.cosyvoice import CosyVoice
 from deployments.tts.cosyvoice_library import (
     OpenedModel,
     _mend_autocast,
+    _mend_downloading_of_rules,
     _without_side_effects,
     open_model,
 )
+from deployments.tts.cosyvoice_speakers import Speakers
+from deployments.tts.voices import Voices
 from tests.gpu_backends.tiny import cosyvoice_versions
 
 pytestmark = pytest.mark.gpu_backends
@@ -40,6 +45,18 @@ def test_importing_it_leaves_the_root_logger_as_it_was(
     assert (root.level, root.handlers) == (logging.WARNING, [])
     importlib.reload(file_utils)
     assert root.level == logging.DEBUG  # else there is nothing to prevent any more
+
+
+def test_a_voice_is_read_after_one_for_another_version(opened: OpenedModel, tiny_models: Path) -> None:
+    import torch
+
+    voice = Voices(tiny_models / "cosyvoice2" / "voices").find("default")
+    first = Speakers(opened).of(voice)
+    windows = importlib.import_module("matcha.utils.audio").hann_window
+    assert windows["cpu"].shape == (1920,)
+    windows["cpu"] = torch.hann_window(1024)  # as CosyVoice 1 leaves it
+    again = Speakers(opened).of(voice)
+    assert torch.equal(first["prompt_speech_feat"], again["prompt_speech_feat"])
 
 
 @pytest.mark.parametrize("option", ["fp16", "load_jit", "load_vllm"])
@@ -96,9 +113,22 @@ def test_chunks_that_are_too_short_are_refused(tiny_models: Path, chunk_tokens: 
 
 def test_text_is_normalised_in_both_languages(opened: OpenedModel) -> None:
     """Without its own rules for text, by wetext's."""
+    if getattr(opened.frontend, "text_frontend", "wetext") == "":
+        pytest.skip("this wetext downloads its rules")
     assert opened.frontend.text_normalize("It costs $5.", split=True) == ["It costs five dollars."]
     (normalised,) = opened.frontend.text_normalize("今天是2026年。", split=True)
     assert normalised.startswith("今天是二零二六年。")  # cosyvoice2-eu adds a full stop
+
+
+def test_rules_for_text_are_not_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As wetext 0.0.4 would, at every start."""
+    asked: list[dict[str, Any]] = []
+    old: Any = types.ModuleType("wetext.wetext")
+    old.snapshot_download = lambda name, **options: asked.append(options)
+    monkeypatch.setitem(sys.modules, "wetext.wetext", old)
+    _mend_downloading_of_rules()
+    old.snapshot_download("pengzhendong/wetext")
+    assert asked == [{"local_files_only": True}]
 
 
 def test_nothing_is_mended_where_the_librarys_own_versions_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import soxr
 
-from conversation.audio import HEARING_HZ, Audio, from_pcm16
+from conversation.audio import HEARING_HZ, Audio, from_pcm16, join
 from deployments import weights
+from deployments.asr.whisper import Whisper
+from deployments.tts.kokoro import Kokoro
+from deployments.tts.kokoro_graphs import RATE_HZ
+from tests.mandarin import as_a_session_hears_it
 
 
 def read_wav(path: Path) -> Audio:
@@ -35,3 +41,30 @@ def two_cities(recordings: Path) -> Audio:
 def beckett(recordings: Path) -> Audio:
     """Another reading, 10 s with pauses."""
     return read_wav(recordings / "beckett.wav")
+
+
+QUESTIONS = ("今天天气怎么样？", "请问法国的首都是哪里？", "怎么煮鸡蛋？", "你能帮我翻译这句话吗？")
+
+
+@pytest.fixture(scope="session")
+def whisper() -> Whisper:
+    weights.fetch("whisper-base")
+    return Whisper()
+
+
+@pytest.fixture(scope="session")
+def kokoro() -> Iterator[Kokoro]:
+    weights.fetch("kokoro-82m")
+    kokoro = Kokoro()
+    yield kokoro
+    kokoro.close()
+
+
+@pytest.fixture(scope="session")
+def questions(kokoro: Kokoro) -> dict[str, Audio]:
+    """Synthetic: no Mandarin speech of people comes with any package."""
+
+    async def said(text: str) -> Audio:
+        return join([chunk async for chunk in kokoro.speak(text, "zm_yunxi")], RATE_HZ)
+
+    return {text: as_a_session_hears_it(asyncio.run(said(text))) for text in QUESTIONS}

@@ -62,7 +62,7 @@ def test_references_are_looked_up_and_only_the_given_is_answered() -> None:
 
 def test_a_reference_to_nothing_is_refused() -> None:
     play = Play().at(1.0, respond(aside=True, input=(ItemReference("nowhere"),)))
-    with pytest.raises(ClientError, match="'nowhere' does not exist"):
+    with pytest.raises(ClientError, match="no item with id 'nowhere'"):
         play.run(until_s=2.0)
 
 

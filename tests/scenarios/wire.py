@@ -35,6 +35,8 @@ class Wire:
         self.closed: tuple[int, str] | None = None
         self.reads = True
         self.gone = False
+        self.llm: ScriptedLlm
+        """What the session talks to."""
         self._ids = itertools.count()
 
     # --- the server's end
@@ -114,6 +116,7 @@ def play(
     *,
     asr: Lines | ScriptedAsr = (),
     llm: Lines = (),
+    tts: Lines = (),
     settings: Settings | None = None,
     extensions: bool = False,
     repeat: bool = False,
@@ -122,15 +125,17 @@ def play(
     opening: Opening | None = None,
 ) -> Wire:
     """Runs the scene against a session, hangs up after it, and sees to it that no task is left."""
+    model = ScriptedLlm(script=llm, repeat=repeat)
     stages = Stages(
         ScriptedVad(),
         asr if isinstance(asr, ScriptedAsr) else ScriptedAsr(script=asr, repeat=repeat),
-        ScriptedLlm(script=llm, repeat=repeat),
-        ScriptedTts(),
+        model,
+        ScriptedTts(script=tts, repeat=repeat),
     )
 
     async def whole() -> Wire:
         wire = Wire()
+        wire.llm = model
         serving = asyncio.create_task(
             converse(
                 wire,

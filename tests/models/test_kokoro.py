@@ -1,0 +1,212 @@
+"""deployments/tts/kokoro.py, judged by Whisper base."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import numpy as np
+import pytest
+
+from conversation.audio import Audio, join
+from conversation.errors import ConfigError
+from conversation.stages import Hints
+from deployments import weights
+from deployments.asr.whisper import Whisper
+from deployments.tts.kokoro import LONGEST_SENTENCE, Kokoro
+from deployments.tts.kokoro_graphs import RATE_HZ
+from deployments.tts.phonemes import sentences
+from tests.mandarin import heard, syllable_errors
+
+pytestmark = pytest.mark.mandarin
+
+SENTENCE = "我很乐意帮助你安排明天的行程，请问几点出发？"
+ENGLISH = "The weather is fine today, and I would like to go for a walk."
+
+
+async def spoken(kokoro: Kokoro, text: str, voice: str = "", speed: float = 1.0) -> Audio:
+    return join([chunk async for chunk in kokoro.speak(text, voice, speed)], RATE_HZ)
+
+
+@pytest.mark.parametrize("voice", ["zf_xiaobei", "zm_yunxi"])
+async def test_what_it_says_is_understood(kokoro: Kokoro, whisper: Whisper, voice: str) -> None:
+    texts = [SENTENCE, "你可以先把水烧开，然后放入鸡蛋，煮八分钟就好了。"]
+    transcripts = [await heard(whisper, await spoken(kokoro, text, voice)) for text in texts]
+    assert syllable_errors(texts, transcripts) < 0.2, transcripts
+
+
+async def test_numbers_and_times_are_read_out(kokoro: Kokoro, whisper: Whisper) -> None:
+    transcript = await heard(whisper, await spoken(kokoro, "现在是3:45，气温23.5度，涨了12%。"))
+    # "点" may be written as a colon or a dot.
+    assert syllable_errors(["现在是三四十五分气温二十三五度涨了百分之十二"], [transcript]) < 0.35, transcript
+
+
+@pytest.mark.parametrize("voice", ["zf_xiaobei", "af_heart", "bf_emma"])
+async def test_english_is_understood_from_every_voice(kokoro: Kokoro, whisper: Whisper, voice: str) -> None:
+    transcript = await heard(whisper, await spoken(kokoro, ENGLISH, voice), Hints(language="en"))
+    words = [re.sub(r"[^a-z ]", "", text.lower()) for text in (ENGLISH, transcript)]
+    assert jiwer.wer(*words) < 0.2, transcript
+
+
+async def test_an_english_word_in_a_chinese_sentence_is_said(kokoro: Kokoro) -> None:
+    without, with_it = [await spoken(kokoro, text) for text in ("请打开文件。", "请打开Python文件。")]
+    assert with_it.duration_s > without.duration_s + 0.2
+
+
+@pytest.fixture
+def runs(kokoro: Kokoro, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets an item, a number of frames, for each chunk that the decoder is asked for."""
+    asked: list[int] = []
+    run = kokoro._decoder.run
+
+    def counted(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        asked.append(inputs["sounds"].shape[2])
+        return run(inputs, *args, **kwargs)
+
+    monkeypatch.setattr(kokoro._decoder, "run", counted)
+    return asked
+
+
+async def test_the_first_chunk_comes_before_the_rest_is_computed(kokoro: Kokoro, runs: list[int]) -> None:
+    async with aclosing(kokoro.speak(SENTENCE, "")) as chunks:
+        first = await anext(chunks)
+        assert len(runs) == 1
+        rest = [chunk async for chunk in chunks]
+    assert len(runs) > 2
+    assert 0.2 < first.duration_s < 0.8
+    assert sum(chunk.duration_s for chunk in rest) > 2
+
+
+async def test_the_silence_around_a_sentence_is_not_computed(kokoro: Kokoro, runs: list[int]) -> None:
+    audio = await spoken(kokoro, "好的。")
+    assert sum(runs) * 0.025 < audio.duration_s + 0.3, "the network would make 0.9 s of it"
+
+
+async def test_a_cancelled_stream_frees_the_thread(kokoro: Kokoro, runs: list[int]) -> None:
+    started = asyncio.Event()
+
+    async def listen() -> None:
+        async for _ in kokoro.speak(SENTENCE * 3, ""):
+            started.set()
+
+    listener = asyncio.create_task(listen())
+    await started.wait()
+    listener.cancel()
+    await asyncio.wait([listener])
+    await kokoro._thread.run(lambda: None)  # behind whatever the cancelled call still had there
+    assert len(runs) <= 3, "one chunk was heard, one may have been under way"
+    assert (await spoken(kokoro, "好的。")).duration_s > 0.3
+
+
+async def test_sessions_take_turns_and_do_not_mix(kokoro: Kokoro) -> None:
+    texts = [SENTENCE, "今天天气很好，适合出去走走。"]
+    alone = [await spoken(kokoro, text) for text in texts]
+    order: list[int] = []
+
+    async def session(number: int) -> Audio:
+        chunks = []
+        async for chunk in kokoro.speak(texts[number], ""):
+            order.append(number)
+            chunks.append(chunk)
+        return join(chunks, RATE_HZ)
+
+    together = await asyncio.gather(session(0), session(1))
+    assert len(list(itertools.groupby(order))) > 4, order
+    for one, other in zip(alone, together, strict=True):
+        assert np.array_equal(one.samples, other.samples)
+
+
+async def test_chunks_are_as_loud_as_the_whole(kokoro: Kokoro) -> None:
+    [sentence] = sentences(kokoro._clauses("今天天气很好，适合出去走走。", ""), LONGEST_SENTENCE)
+    frames = kokoro._frames(sentence, "zf_xiaobei", 1.0, None)
+    [whole] = kokoro._decode(frames, iter([len(frames)]))
+    chunks = list(kokoro._decode(frames, itertools.repeat(30)))
+    assert len(chunks) > 2
+    assert sum(map(len, chunks)) == len(whole)
+    position = 0
+    for chunk in chunks:
+        part, position = whole[position : position + len(chunk)], position + len(chunk)
+        assert abs(10 * np.log10(np.mean(chunk**2) / np.mean(part**2))) < 4, "decibels"
+
+
+@pytest.mark.parametrize("speed", [0.5, 2.0])
+async def test_speed_scales_the_length(kokoro: Kokoro, speed: float) -> None:
+    text = "今天天气很好。"
+    natural, scaled = await spoken(kokoro, text), await spoken(kokoro, text, speed=speed)
+    assert 0.75 < scaled.duration_s * speed / natural.duration_s < 1.3
+
+
+async def test_silence_around_speech_is_short(kokoro: Kokoro) -> None:
+    audio = await spoken(kokoro, "这是我听到的，")
+    loud = np.flatnonzero(np.abs(audio.samples) > 10 ** (-45 / 20))
+    assert loud[0] / audio.rate_hz < 0.1
+    assert (len(audio) - loud[-1]) / audio.rate_hz < 0.25
+
+
+async def test_an_unknown_voice_is_the_default_one(kokoro: Kokoro) -> None:
+    unknown, default, other = [
+        (await spoken(kokoro, "你好。", voice)).samples for voice in ("alloy", "zf_xiaobei", "zm_yunyang")
+    ]
+    assert np.array_equal(unknown, default)
+    assert not np.array_equal(default, other)
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "。。。", "😀", "《》"])
+async def test_nothing_speakable_gives_nothing(kokoro: Kokoro, text: str) -> None:
+    assert [chunk async for chunk in kokoro.speak(text, "")] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["好！😀", "啊", "a", "**重要**", "<b>x</b> & $5", "①②", "こんにちは漢字", "𠮷好"]
+)
+async def test_odd_texts_are_spoken(kokoro: Kokoro, text: str) -> None:
+    audio = await spoken(kokoro, text)
+    assert audio.duration_s > 0.1
+    assert np.isfinite(audio.samples).all()
+    assert np.abs(audio.samples).max() <= 1
+
+
+def test_a_text_without_punctuation_is_cut_into_what_the_network_takes(kokoro: Kokoro) -> None:
+    parts = list(sentences(kokoro._clauses("今天天气很好适合出去走走" * 40, ""), LONGEST_SENTENCE))
+    assert len(parts) > 10
+    assert max(map(len, parts)) <= LONGEST_SENTENCE
+
+
+# --- weights that are wrong
+
+
+@pytest.fixture
+def copy(kokoro: Kokoro, tmp_path: Path) -> Path:
+    for file in weights.locate("kokoro-82m").iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    return tmp_path
+
+
+def test_a_voice_that_there_is_not_is_a_mistake_in_the_configuration(copy: Path) -> None:
+    with pytest.raises(ConfigError, match="no 'alloy'; there are af_bella"):
+        Kokoro(weights=str(copy), voice="alloy")
+
+
+def test_a_voice_that_is_none_is_named(copy: Path) -> None:
+    (copy / "broken.bin").write_bytes(b"1234")
+    with pytest.raises(ConfigError, match=r"broken\.bin is no voice"):
+        Kokoro(weights=str(copy))
+
+
+@pytest.mark.parametrize("missing", ["kokoro.onnx", "config.json"])
+def test_a_file_that_is_missing_is_named(copy: Path, missing: str) -> None:
+    (copy / missing).unlink()
+    with pytest.raises(ConfigError, match=missing):
+        Kokoro(weights=str(copy))
+
+
+def test_a_network_that_is_no_kokoro_is_named(copy: Path) -> None:
+    (copy / "kokoro.onnx").unlink()
+    (copy / "kokoro.onnx").write_bytes(b"no graph")
+    with pytest.raises(ConfigError, match=r"kokoro\.onnx cannot be split"):
+        Kokoro(weights=str(copy))
