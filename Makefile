@@ -3,8 +3,9 @@
 #   make run      start the server           (PORT=8765 HOST=127.0.0.1 CONFIG=configs/laptop.yaml)
 #   make test     the tests                  (PYTEST="-k silero" to choose)
 #   make test-web those of the page at /, in Debian's Chromium (apt-get install chromium)
+#   make test-mandarin    those of the laptop's Mandarin models, whose weights are another 250 MB
 #   make test-gpu-backends    those of FunASR and CosyVoice, on a CPU, in an environment of their own (.venv-gpu, 3 GB)
-#   make check    lint, types, tests: with the two above, what CI runs
+#   make check    lint, types, tests: with the three above, what CI runs
 #   make bench    NAME=latency               (writes bench/reports/)
 #   make lock     renew the pinned versions
 
@@ -19,7 +20,7 @@ GPU_VENV    ?= .venv-gpu
 GPU_BIN     := $(GPU_VENV)/bin
 TINY_MODELS := .cache/tiny-models
 
-.PHONY: run test test-web test-gpu-backends check lint types bench lock clean
+.PHONY: run test test-web test-mandarin test-gpu-backends check lint types bench lock clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m deployments.weights --config $(CONFIG)
@@ -31,6 +32,10 @@ test: $(VENV)/dev.stamp
 
 test-web: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m web $(PYTEST) tests/web
+
+test-mandarin: $(VENV)/dev.stamp
+	@$(BIN)/python -m deployments.weights --config configs/laptop-zh.yaml
+	$(BIN)/python -m pytest -m mandarin $(PYTEST) tests
 
 # The real classes of both libraries read tiny models with random weights in the real formats.
 test-gpu-backends: export ANTIPHON_TINY_MODELS := $(TINY_MODELS)
