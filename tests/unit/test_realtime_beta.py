@@ -9,6 +9,10 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.beta.realtime import RealtimeServerEvent as BetaServerEvent
+from openai.types.beta.realtime import Session as BetaSession
+from openai.types.beta.realtime.response_create_event import Response as BetaResponse
+from starlette.websockets import WebSocket
 
 from conversation.errors import ClientError
 from conversation.events import Event, ItemAdded, OutputArguments, OutputDone, OutputStarted, ResponseStarted
@@ -16,14 +20,22 @@ from conversation.events import Response as Answer
 from conversation.items import AudioPart, CallItem, MessageItem, TextPart
 from conversation.settings import Settings
 from conversation.stages import ToolCall
+from deployments.ingress.app import wire
 from deployments.ingress.client_secrets import ClientSecrets
 from deployments.ingress.keys import keys_in
-from realtime.beta import from_beta, secret_answer, secret_error, secret_request, to_beta
+from deployments.local_ray import ROOT
+from realtime.beta import BetaSocket, from_beta, secret_answer, secret_error, secret_request, to_beta
 from realtime.parse import decode, typed
 from realtime.server_events import EventType, ServerEvents
 from realtime.session_object import SessionObject, new_session, new_transcription
 from tests.stock_events import beta_event, stock_event
 from tests.unit.test_realtime_server_events import answer
+
+NEVER_TOLD = {
+    "conversation.created",
+    "rate_limits.updated",
+    *(f"output_audio_buffer.{end}" for end in ("started", "stopped", "cleared")),
+}
 
 DEFAULTS = Settings(instructions="Be kind.", voice="anna")
 
@@ -86,6 +98,34 @@ def holds(whole: Any, part: Any) -> bool:
     return bool(whole == part)
 
 
+# --- who speaks it
+
+
+@pytest.mark.parametrize(
+    ("header", "subprotocols", "beta"),
+    [
+        (None, [], False),
+        (None, ["realtime", "openai-insecure-api-key.k"], False),
+        ("assistants=v2", [], False),
+        ("realtime=v1", [], True),
+        ("assistants=v2, realtime=v1", [], True),
+        (None, ["realtime", "openai-insecure-api-key.k", "openai-beta.realtime-v1"], True),
+    ],
+)
+def test_a_client_says_that_it_speaks_the_beta(
+    header: str | None, subprotocols: list[str], beta: bool
+) -> None:
+    headers = [] if header is None else [(b"openai-beta", header.encode())]
+    socket = WebSocket(
+        {"type": "websocket", "headers": headers, "subprotocols": subprotocols}, nothing, nothing
+    )
+    assert isinstance(wire(socket), BetaSocket) == beta
+
+
+async def nothing(*_: Any) -> Any:
+    raise AssertionError("nobody reads or writes here")
+
+
 # --- sessions
 
 
@@ -106,6 +146,33 @@ def test_what_an_update_leaves_out_stays(given: dict[str, Any]) -> None:
     text = ServerEvents(extensions=False).session_updated(session().updated(update, voice_locked=False))
     after = told(text)["session"]
     assert {name for name in before if after[name] != before[name]} <= given.keys()
+
+
+def test_every_field_of_the_package_s_types_is_understood() -> None:
+    """None of them is an error, or tells an older client of a newer field."""
+    update = sent("session.update", session=dict.fromkeys(BetaSession.model_fields.keys() - {"id"}))
+    session().updated(update["session"], voice_locked=False)
+    typed(sent("response.create", response=dict.fromkeys(BetaResponse.model_fields)))
+    beta = told(ServerEvents(extensions=False).session_created(session()))["session"]
+    assert BetaSession.model_fields.keys() - beta.keys() == {"temperature"}
+
+
+def test_every_field_that_is_called_otherwise_is_in_the_documentation() -> None:
+    section = (ROOT / "docs/protocol.md").read_text().split("\n## The beta dialect\n")[1].split("\n## ")[0]
+    today = new_session("sess_1", "m", DEFAULTS).on_the_wire()
+    assert [
+        name for name in BetaSession.model_fields if name not in today and f"`{name}`" not in section
+    ] == []
+    names = {
+        kind
+        for event in get_args(get_args(BetaServerEvent)[0])
+        for kind in get_args(event.model_fields["type"].annotation)
+    }
+    assert "response.audio.delta" in names
+    renamed = names - set(get_args(EventType)) - NEVER_TOLD
+    assert [
+        name for name in renamed if f"`{name}`" not in section and f"`.{name.split('.')[-1]}`" not in section
+    ] == []
 
 
 def test_a_new_session_in_the_words_of_the_beta() -> None:
