@@ -6,8 +6,8 @@ the two the silence that the network puts around every sentence can be left out,
 compute: 0.4 s before the first sound and 1 s after the last.
 
 The decoder normalises each of its channels over all the frames that it is given (AdaIN), so chunks are not
-the very samples of the whole: their loudness differs by a decibel or two. Measured on 8 sentences, Whisper
-reads chunks of 0.6 and 1.2 s as well as wholes (9.8 and 10.6 % wrong characters).
+the very samples of the whole, nor as loud; kokoro.py sets that right. Measured on 8 sentences, Whisper reads
+chunks of 0.6 and 1.2 s as well as wholes (9.8 and 10.6 % wrong characters).
 Architecture: Li et al., "StyleTTS 2", arXiv:2306.07691; https://github.com/hexgrad/kokoro.
 
 The parts are made once, and lie beside the weights. This module runs no network.
