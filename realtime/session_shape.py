@@ -50,13 +50,19 @@ class SemanticVad(Wire):
 TurnDetectionShape = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class Transcription(Wire):
-    model: str | None = None
-    language: str | None = None
-    languages: Annotated[list[str], Field(max_length=100)] | None = None
-    prompt: Text | None = None
-    keywords: Annotated[list[str], Field(max_length=1000)] | None = None
-    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    """What is not given is not echoed: Pipecat 1.14 ends its session on a field it does not know, even null."""
+
+    model: str | None = Field(None, exclude_if=_absent)
+    language: str | None = Field(None, exclude_if=_absent)
+    languages: Annotated[list[str], Field(max_length=100)] | None = Field(None, exclude_if=_absent)
+    prompt: Text | None = Field(None, exclude_if=_absent)
+    keywords: Annotated[list[str], Field(max_length=1000)] | None = Field(None, exclude_if=_absent)
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = Field(None, exclude_if=_absent)
 
 
 class NoiseReduction(Wire):
