@@ -93,7 +93,7 @@ def checked(shape: TypeAdapter[T], given: Any, at: str = "") -> T:
     try:
         return shape.validate_python(given)
     except ValidationError as error:
-        raise _client_error(error.errors(include_url=False)[0], given, at) from None
+        raise _first_of(error, given, at) from None
 
 
 def shown(value: Any, limit: int = 100) -> str:
@@ -102,6 +102,15 @@ def shown(value: Any, limit: int = 100) -> str:
         return _kind(value)
     text = f"'{value}'" if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _first_of(error: ValidationError, given: Any, at: str) -> ClientError:
+    try:
+        return _client_error(error.errors(include_url=False)[0], given, at)
+    except UnicodeEncodeError:  # pydantic cannot quote it
+        return ClientError(
+            "invalid_value", "Invalid value: half of a surrogate pair, which is no character.", at or None
+        )
 
 
 def _client_error(detail: ErrorDetails, given: Any, at: str) -> ClientError:
