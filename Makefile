@@ -3,9 +3,10 @@
 #   make run      start the server           (PORT=8765 HOST=127.0.0.1 CONFIG=configs/laptop.yaml)
 #   make test     the tests                  (PYTEST="-k silero" to choose)
 #   make test-web those of the page at /, in Debian's Chromium (apt-get install chromium)
+#   make test-fuzz    100,000 malformed frames, and 400 sessions of whatever a client may do; others each time
 #   make test-mandarin    those of the laptop's Mandarin models, whose weights are another 250 MB
 #   make test-gpu-backends    those of FunASR and CosyVoice, on a CPU, in an environment of their own (.venv-gpu, 3 GB)
-#   make check    lint, types, tests: with the three above, what CI runs
+#   make check    lint, types, tests: with the four above, what CI runs
 #   make bench    NAME=latency               (writes bench/reports/)
 #   make lock     renew the pinned versions
 
@@ -20,7 +21,7 @@ GPU_VENV    ?= .venv-gpu
 GPU_BIN     := $(GPU_VENV)/bin
 TINY_MODELS := .cache/tiny-models
 
-.PHONY: run test test-web test-mandarin test-gpu-backends check lint types bench lock clean
+.PHONY: run test test-web test-fuzz test-mandarin test-gpu-backends check lint types bench lock clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m deployments.weights --config $(CONFIG)
@@ -32,6 +33,12 @@ test: $(VENV)/dev.stamp
 
 test-web: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m web $(PYTEST) tests/web
+
+test-fuzz: export ANTIPHON_FRAMES := 100000
+test-fuzz: export ANTIPHON_EXAMPLES := 400
+test-fuzz: export ANTIPHON_SEED := $(shell date +%s)
+test-fuzz: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(PYTEST) tests/scenarios/test_wire_fuzz.py tests/scenarios/test_wire_anything.py
 
 test-mandarin: $(VENV)/dev.stamp
 	@$(BIN)/python -m deployments.weights --config configs/laptop-zh.yaml

@@ -31,7 +31,11 @@ WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object
 CALLS = (ToolCall("call_1", "weather", '{"city": "Paris"}'), ToolCall("call_2", "weather", "{}"))
 SOUND = base64.b64encode(to_pcm16(tone(0.6, WIRE_HZ))).decode()
 
-ASR: Lines = ["how are you today my friend", Line("yes", first_s=0.3), Line("no", raises=StageFailed("asr", "no"))]
+ASR: Lines = [
+    "how are you today my friend",
+    Line("yes", first_s=0.3),
+    Line("no", raises=StageFailed("asr", "no")),
+]
 LLM: Lines = [
     STORY,
     Line("Let me look.", calls=CALLS, each_s=0.05),
