@@ -55,7 +55,7 @@ def _absent(value: object) -> bool:
 
 
 class Transcription(Wire):
-    """What is not given is not echoed: Pipecat 1.14 ends its session on a field it does not know, even null."""
+    """What is not given is not echoed: Pipecat ends its session on a field it does not know, even null."""
 
     model: str | None = Field(None, exclude_if=_absent)
     language: str | None = Field(None, exclude_if=_absent)

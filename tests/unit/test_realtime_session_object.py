@@ -175,7 +175,7 @@ def test_functions_are_offered_and_cleared() -> None:
 
 
 def test_pipecat_is_told_of_no_field_of_transcription_that_it_did_not_send() -> None:
-    """Its shape of it takes `model`, `language` and `prompt`; anything else, null or not, ends its session."""
+    """It takes `model`, `language` and `prompt`; anything else, null or not, ends its session."""
     for asked in ({"model": "gpt-realtime-whisper"}, {"model": "whisper-1", "prompt": "Antiphon"}, {}):
         session = updated(hearing(transcription=asked))
         assert session.on_the_wire()["audio"]["input"]["transcription"] == asked
