@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import websockets
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from openai.types.websocket_connection_options import WebsocketConnectionOptions
 
 from deployments.ingress.page import WEB
 from deployments.local_ray import free_ports
@@ -113,18 +115,33 @@ async def test_a_turn_in_text(proxy: TlsProxy, trust: ssl.SSLContext) -> None:
 
 
 @pytest.mark.usefixtures("idle")
-async def test_a_turn_in_text_in_the_beta_dialect(proxy: TlsProxy, trust: ssl.SSLContext) -> None:
-    client = await websockets.connect(
-        f"wss://{proxy.host}/v1/realtime?model=m",
-        ssl=trust,
-        additional_headers={"Authorization": f"Bearer {KEY}", "OpenAI-Beta": "realtime=v1"},
+async def test_a_turn_of_the_openai_package_in_the_beta_dialect(
+    proxy: TlsProxy, trust: ssl.SSLContext
+) -> None:
+    client = AsyncOpenAI(
+        base_url=f"https://{proxy.host}/v1", api_key=KEY, http_client=DefaultAsyncHttpxClient(verify=trust)
     )
-    async with client:
-        await client.send(json.dumps({"type": "session.update", "session": {"modalities": ["text"]}}))
-        assert (await until(client, "session.updated"))["session"]["modalities"] == ["text"]
-        await client.send(json.dumps({"type": "response.create"}))
-        assert (await until(client, "response.text.done"))["text"]
-        await until(client, "response.done")
+    options: WebsocketConnectionOptions = {"ssl": trust}  # type: ignore[typeddict-unknown-key]
+    async with (
+        client,
+        client.beta.realtime.connect(model="m", websocket_connection_options=options) as session,
+        asyncio.timeout(TOLD_WITHIN_S),
+    ):
+        await session.session.update(session={"modalities": ["text"]})
+        await session.response.create()
+        kinds, said = [], ""
+        async for event in session:
+            kinds.append(event.type)
+            if event.type == "response.text.delta":
+                said += event.delta
+            elif event.type == "response.text.done":
+                assert said == event.text
+            elif event.type == "response.done":
+                break
+        made = await client.beta.realtime.sessions.create(voice="ben")
+    assert said
+    assert {"session.updated", "conversation.item.created", "response.text.done"} < set(kinds)
+    assert (made.voice, made.client_secret.value[:3]) == ("ben", "ek_")
 
 
 @pytest.mark.usefixtures("idle")
