@@ -126,7 +126,7 @@ def secret_request(body: Any, kind: Kind) -> Any:
     terms = session.pop("client_secret", None)
     asked: Fields = {"session": _nested_session(session, kind)}
     if isinstance(terms, dict):
-        return {**asked, **{_TERMS.get(name, name): value for name, value in terms.items()}}
+        return {**{_TERMS.get(name, name): value for name, value in terms.items()}, **asked}
     return asked if terms is None else {**asked, "client_secret": terms}
 
 
