@@ -247,7 +247,22 @@ def test_a_session_keeps_its_promises_whatever_a_client_does(moves: list[Move], 
             ],
             id="interrupt-what-fails-in-the-same-moment",
         ),
+        pytest.param(
+            [
+                ("respond", {"output_modalities": ["text"]}),
+                ("update", {"audio": {"output": {"format": {"type": "audio/pcmu"}}}}),
+            ],
+            id="another-format-while-a-text-is-written",
+        ),
+        pytest.param(
+            [("respond", {}), ("wait", 0.05), ("delete", 0), ("truncate", 0, 0)],
+            id="truncate-what-was-deleted-while-it-was-said",
+        ),
+        pytest.param(
+            [("append", 0.04, True), ("speak", 0.05), ("speak", 0.05), ("respond", {})],
+            id="interrupt-what-was-asked-for-and-has-not-begun",
+        ),
     ],
 )
-def test_a_session_survives_what_once_ended_it(moves: list[Move]) -> None:
+def test_what_once_broke_a_session_or_a_promise(moves: list[Move]) -> None:
     check(moves)
