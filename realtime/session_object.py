@@ -26,8 +26,8 @@ from realtime.shapes import chosen, tools_of, voice_name
 from realtime.validation import Wire, checked, null_is_not_given
 
 WAITS = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.6}
-"""By the eagerness of `semantic_vad`: how much of the operator's silence ends a turn. "auto" is "medium", as the
-hosted service has it."""
+"""By the eagerness of `semantic_vad`: how much of the operator's silence ends a turn. "auto" is "medium", as
+the hosted service has it."""
 
 _SESSION = TypeAdapter(Session)
 _TRANSCRIPTION = TypeAdapter(TranscriptionSession)
