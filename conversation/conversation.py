@@ -115,6 +115,7 @@ class Conversation:
 
     def delete_item(self, item_id: str) -> None:
         self._session.history.delete(item_id)
+        self._listening.give_up(item_id)
         self._session.emit(ItemDeleted(item_id))
 
     def truncate_item(self, item_id: str, audio_end_ms: int) -> None:

@@ -190,7 +190,7 @@ class ServerEvents:
 
     @_told.register
     def _(self, event: TranscriptionDelta) -> Told:
-        fields = {"item_id": event.item_id, "content_index": 0, "delta": event.delta}
+        fields = {"item_id": event.item_id, "content_index": event.content_index, "delta": event.delta}
         yield "conversation.item.input_audio_transcription.delta", fields
 
     @_told.register
@@ -199,7 +199,7 @@ class ServerEvents:
             "conversation.item.input_audio_transcription.completed",
             {
                 "item_id": event.item_id,
-                "content_index": 0,
+                "content_index": event.content_index,
                 "transcript": event.transcript,
                 "usage": {"type": "duration", "seconds": event.duration_s},
             },
@@ -208,7 +208,7 @@ class ServerEvents:
     @_told.register
     def _(self, event: TranscriptionFailed) -> Told:
         error = {"type": "server_error", "code": "transcription_failed", "message": event.message}
-        fields = {"item_id": event.item_id, "content_index": 0, "error": error}
+        fields = {"item_id": event.item_id, "content_index": event.content_index, "error": error}
         yield "conversation.item.input_audio_transcription.failed", fields
 
     # --- the history

@@ -120,11 +120,29 @@ def test_sound_in_several_parts_of_an_item_is_written_down_once() -> None:
         await wire.until("conversation.item.retrieved")
 
     wire = play(scene, asr=["one two three four five six"])
+    told = [event for event in wire.sent if "input_audio_transcription" in event["type"]]
+    assert [event["content_index"] for event in told] == [1, 1]
     text, first, second = wire.of("conversation.item.retrieved")[0]["item"]["content"]
     assert (first["transcript"], second["transcript"]) == ("one two three four five six", "")
     assert len(base64.b64decode(first["audio"])) == round(2 * 0.9 * WIRE_HZ) * 2
     assert "audio" not in text
     assert "audio" not in second
+
+
+def test_words_of_a_deleted_item_are_nobody_s() -> None:
+    """Its id was given to another meanwhile."""
+
+    async def scene(wire: Wire) -> None:
+        wire.say("conversation.item.create", item=said(SOUND))
+        wire.say("conversation.item.delete", item_id="said")
+        wire.say("conversation.item.create", item=said(SOUND))
+        await wire.until("conversation.item.input_audio_transcription.completed")
+        wire.say("conversation.item.delete", item_id="said")
+        await asyncio.sleep(5)
+
+    wire = play(scene, asr=[Line("no no no", first_s=1.0), Line("one two three", first_s=1.0)])
+    completed = wire.of("conversation.item.input_audio_transcription.completed")
+    assert [event["transcript"] for event in completed] == ["one two three"]
 
 
 # --- truncation

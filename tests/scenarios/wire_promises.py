@@ -203,6 +203,7 @@ class Promises:
     def _of_transcript(self, kind: str, event: Event) -> None:
         assert event["item_id"] not in self._written, f"{kind} after the end of a transcript"
         if not kind.endswith("delta"):
+            assert event["item_id"] in self._items, f"{kind} of what is not there"
             self._written.add(event["item_id"])
 
     def _of_input(self, kind: str, event: Event) -> None:
