@@ -67,10 +67,12 @@ a rare one. A decoder that goes on is repeating itself."""
 PROMPT_TOKENS = 120
 """The model takes 223 tokens of what came before; a prompt is read anew with every segment."""
 
-IN_SIMPLIFIED = "以下是普通话的句子。"
-IN_TRADITIONAL = "以下是普通話的句子。"
+IN_SIMPLIFIED = "以下是普通话的句子，这里用简体中文来写。"
+IN_TRADITIONAL = "以下是普通話的句子，這裡用繁體中文來寫。"
 """What comes before a Mandarin segment, since Whisper writes on in the characters that it finds: "here follow
-sentences in Mandarin". Source: https://github.com/openai/whisper/discussions/277"""
+sentences in Mandarin, written in simplified Chinese". With its first half alone, which is widely used
+(https://github.com/openai/whisper/discussions/277), 8 of 36 questions came out in traditional characters,
+with the whole of it none (measured)."""
 
 _FILES = ("model.bin", "config.json", "tokenizer.json")
 
@@ -244,4 +246,4 @@ def _is_doubtful(result: Any, text: str) -> bool:
 
 def _is_echo(text: str, style: str) -> bool:
     """Where the model understands nothing it may write what it was told came before."""
-    return bool(style) and text.rstrip("。.") == style.rstrip("。")
+    return len(text) > 6 and style.startswith(text.rstrip("。，.,"))
