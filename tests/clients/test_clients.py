@@ -41,6 +41,8 @@ SPEECH_S = 1.2
 """Four words, as scripted ears count them."""
 PLAYED_MS = 40
 """Pipecat plays in pieces of this length, and fills the last one up."""
+SPACE_MS = CHARACTER_S * 1000
+"""That between two clauses is not spoken; no answer here has more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def spoken_ms(text: str) -> Any:
     """How long the scripted voice takes for it, when it all arrives in the right format."""
-    return pytest.approx(letters(text) * CHARACTER_S * 1000, abs=PLAYED_MS)
+    return pytest.approx(letters(text) * CHARACTER_S * 1000, abs=SPACE_MS + PLAYED_MS)
 
 
 def test_what_is_written_is_answered(stage: Stage, client: Client) -> None:
