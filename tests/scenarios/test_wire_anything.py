@@ -23,7 +23,7 @@ from realtime.session import Opening
 from tests.scenarios.wire import PUSH_TO_TALK, STORY, TEXT_ONLY, WIRE_HZ, Wire, play, text_item
 from tests.scenarios.wire_promises import check_promises
 
-EXAMPLES = int(os.environ.get("ANTIPHON_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("ANTIPHON_EXAMPLES", "80"))
 
 Move = tuple[Any, ...]
 
@@ -202,7 +202,7 @@ def check(moves: list[Move], *, listens_only: bool = False) -> None:
     async def scene(wire: Wire) -> None:
         async with asyncio.TaskGroup() as voices:
             client = Client(wire, voices, listens_only=listens_only)
-            for move in moves:
+            for move in [("update", {"tools": [WEATHER]}), *moves]:
                 await client.make(move)
         await client.make(("update", PUSH_TO_TALK))
         await asyncio.sleep(60)
@@ -215,6 +215,9 @@ def check(moves: list[Move], *, listens_only: bool = False) -> None:
 
 
 async def still_answers(wire: Wire, client: Client) -> None:
+    """Every item is asked for, too: what is kept of its sound is to be what was sent."""
+    for event in wire.of("conversation.item.added"):
+        wire.say("conversation.item.retrieve", item_id=event["item"]["id"])
     await client.make(("clear",))
     await wire.until("input_audio_buffer.cleared", len(wire.of("input_audio_buffer.cleared")) + 1)
     asked = client.respond(conversation="none", output_modalities=["text"])
