@@ -20,6 +20,7 @@ from conversation.reply import REPLY, Reply
 from deployments.config import load_config
 from docs import protocol_tables
 from graph import build
+from tests.clients import table as clients_under_test
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,6 +83,7 @@ BLOCKS: dict[str, tuple[str, Callable[[], str]]] = {
     "response": (_PROTOCOL, protocol_tables.response),
     "refused": (_PROTOCOL, protocol_tables.refused),
     "errors": (_PROTOCOL, protocol_tables.errors),
+    "clients": (_PROTOCOL, clients_under_test.markdown),
 }
 
 
