@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conversation.scripted import ScriptedLlm
+from conversation.scripted import Line, ScriptedLlm
 from conversation.stages import Message, ReplyPart, TextDelta, Tool, ToolCall
 
 WEATHER = Tool("weather", "How the weather is.", {"type": "object"})
@@ -15,8 +15,7 @@ async def replied(llm: ScriptedLlm, question: str, *tools: Tool) -> list[ReplyPa
 
 
 async def test_a_word_of_the_last_message_chooses_the_answer_and_else_the_script_goes_on() -> None:
-    call = {"call_id": CALL.call_id, "name": CALL.name, "arguments": CALL.arguments}
-    answers = {"Hello": "Hello.", "weather": {"calls": [call]}}
+    answers = {"Hello": Line("Hello."), "weather": Line(calls=(CALL,))}
     llm = ScriptedLlm(script=["One.", "Two."], answers=answers)
 
     assert TextDelta("One.") in await replied(llm, "What?")
