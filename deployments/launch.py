@@ -20,8 +20,8 @@ from typing import Any
 from conversation.errors import ConfigError
 from deployments.config import Config, load_config
 from deployments.ingress.keys import hand_on, require_keys_beyond_loopback
-from deployments.local_haproxy import LOOPBACK
 from deployments.loading import check_surroundings, find
+from deployments.local_haproxy import LOOPBACK
 from deployments.local_ray import LocalRay, local_ray
 
 START_S = 180.0

@@ -41,6 +41,6 @@ def test_what_is_missing_is_told_before_anything_starts(monkeypatch: pytest.Monk
     monkeypatch.setenv("LLM_MODEL", "m")
     with pytest.raises(ConfigError, match="LLM_BASE_URL is not set, but LLM_MODEL is"):
         check_surroundings(choose, {})
-    with pytest.raises(ConfigError, match="llm.base_url: set it, or LLM_BASE_URL"):
+    with pytest.raises(ConfigError, match=r"llm\.base_url: set it, or LLM_BASE_URL"):
         check_surroundings(OpenAiCompatible, {"max_tokens": 400})
     check_surroundings(OpenAiCompatible, {"base_url": "http://localhost:8000/v1", "extra": {}})
