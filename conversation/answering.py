@@ -127,6 +127,8 @@ class Answering:
             turn.gate.set()
         self._turn = turn
         self._task = session.tasks.create_task(self._answer(turn), name=turn.answer.response.id)
+        if asked.by_client:
+            turn.answer.open()
 
     async def _answer(self, turn: Turn) -> None:
         """Takes a turn and closes it, whatever comes of it; of a cancelled one, the canceller does."""

@@ -41,6 +41,7 @@ class Asides:
         hz = self._session.output_hz
         turn = turn_for(asked, self._session, History(hz), Playback(hz), LEAD_S)
         turn.gate.set()
+        turn.answer.open()
         response_id = turn.answer.response.id
         task = self._session.tasks.create_task(self._answer(turn), name=response_id)
         self._running[response_id] = turn, task

@@ -36,11 +36,13 @@ class Asked:
         prompt: gives the messages once all words are known, under given instructions; see `Turn`.
         since_samples: how much audio came after the user's speech ended.
         request: what the client wants otherwise than the session has it.
+        by_client: the client asked for it, and is told at once that it comes, however long its prompt takes.
     """
 
     prompt: Callable[[str], Awaitable[list[Message]]]
     since_samples: int = 0
     request: ResponseRequest = AS_THE_SESSION
+    by_client: bool = False
 
 
 @dataclass(frozen=True, slots=True)

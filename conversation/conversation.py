@@ -115,10 +115,12 @@ class Conversation:
 
     def delete_item(self, item_id: str) -> None:
         self._session.history.delete(item_id)
+        self._listening.give_up(item_id)
         self._session.emit(ItemDeleted(item_id))
 
     def truncate_item(self, item_id: str, audio_end_ms: int) -> None:
         """The client played so much of the agent's item. More than there is counts as all of it."""
+        self._session.history.item(item_id, doing="truncat")
         samples = audio_end_ms * self._session.output_hz // 1000
         answer = self._answering.answer
         if answer is not None and answer.item_id == item_id:
@@ -137,7 +139,7 @@ class Conversation:
 
     def respond(self, request: ResponseRequest) -> None:
         """Answers now, whether or not the user has spoken."""
-        asked = Asked(self._prompt(request), request=request)
+        asked = Asked(self._prompt(request), request=request, by_client=True)
         if request.aside:
             self._asides.begin(asked)
             return

@@ -91,6 +91,7 @@ class TranscriptionDelta:
 
     item_id: str
     delta: str
+    content_index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +99,15 @@ class TranscriptionCompleted:
     item_id: str
     transcript: str
     duration_s: float
+    content_index: int = 0
+    """Of the part that was said, in an item that holds more."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionFailed:
     item_id: str
     message: str
+    content_index: int = 0
 
 
 # --- the history

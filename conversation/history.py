@@ -89,6 +89,12 @@ class History:
         """Of an item: what was said in it, as far as it is kept and was heard."""
         return self._user_sound.of(item_id) or self._agent_sound.of(item_id)
 
+    def unwritten_part(self, item_id: str) -> int:
+        """Which part of this item of the user's is speech whose words are not known yet."""
+        item = self._items[item_id]
+        assert isinstance(item, MessageItem)
+        return item.parts.index(AudioPart(None))
+
     def transcribed(self, item_id: str, transcript: str) -> None:
         """What the user said in this item is known now."""
         item = self._items.get(item_id)

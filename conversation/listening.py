@@ -63,8 +63,8 @@ class Listening:
         self._utterance: Utterance | None = None
         self._following: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
-        self._unwritten: dict[str, asyncio.Task[None]] = {}
-        """By item id, the tasks that await the final transcripts of committed utterances."""
+        self._unwritten: dict[Utterance, asyncio.Task[None]] = {}
+        """The tasks that await the final transcripts of committed utterances."""
         self._room = asyncio.Event()
 
     @property
@@ -157,7 +157,7 @@ class Listening:
 
     async def all_written(self, *, but: str | None = None) -> None:
         """Waits until every committed item, but for the one with that id, has its words or never will."""
-        if tasks := [task for item_id, task in self._unwritten.items() if item_id != but]:
+        if tasks := [task for said, task in self._unwritten.items() if said.item_id != but]:
             await asyncio.wait(tasks)
 
     async def _probability(self, frame: Frame) -> float | None:
@@ -293,25 +293,32 @@ class Listening:
         if (sound := utterance.sound) is not None:
             self._session.history.keep_sound(utterance.item_id, sound)
         utterance.finish(self._session.tasks.create_task)
-        self._unwritten[utterance.item_id] = self._session.tasks.create_task(
+        self._unwritten[utterance] = self._session.tasks.create_task(
             self._write_down(utterance), name=f"transcript of {utterance.item_id}"
         )
 
+    def give_up(self, item_id: str) -> None:
+        """The item is to be deleted: its words are not wanted any more."""
+        for utterance in [said for said in self._unwritten if said.item_id == item_id]:
+            self._unwritten.pop(utterance).cancel()
+
     async def _write_down(self, utterance: Utterance) -> None:
+        item_id, tells = utterance.item_id, self._session.emit
+        place = self._session.history.unwritten_part(item_id)
         try:
             text = (await utterance.transcript()).text
         except StageError as error:
             _log.warning("session %s: transcript: %s", self._session.id, error)
             if self._session.settings.transcribe:
-                self._session.emit(TranscriptionFailed(utterance.item_id, str(error)))
+                tells(TranscriptionFailed(item_id, str(error), place))
             return
         finally:
-            del self._unwritten[utterance.item_id]
-        self._session.history.transcribed(utterance.item_id, text)
+            self._unwritten.pop(utterance, None)
+        self._session.history.transcribed(item_id, text)
         if self._session.settings.transcribe:
             if rest := utterance.rest(text):
-                self._session.emit(TranscriptionDelta(utterance.item_id, rest))
-            self._session.emit(TranscriptionCompleted(utterance.item_id, text, utterance.duration_s))
+                tells(TranscriptionDelta(item_id, rest, place))
+            tells(TranscriptionCompleted(item_id, text, utterance.duration_s, place))
 
 
 def _endpointing(session: Session, settings: Settings | None = None) -> Endpointing:

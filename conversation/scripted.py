@@ -13,6 +13,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -217,11 +218,20 @@ def _words_heard(text: str, loud_s: float) -> str:
 class ScriptedLlm:
     """Answers with the next line, word by word, whatever it is asked.
 
-    `asked` keeps the prompts, `read_ahead` those that it was only to read.
+    Where the last message holds one of the words of `answers`, it answers with that line instead, so that
+    many clients can be told many things in any order; the first such word counts. `asked` keeps the prompts,
+    `read_ahead` those that it was only to read.
     """
 
-    def __init__(self, *, script: Lines, repeat: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        script: Lines = (),
+        repeat: bool = False,
+        answers: Mapping[str, Line | str | Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
         self.script = Script("llm", script, repeat=repeat)
+        self._answers = {word: _line(line) for word, line in answers.items()}
         self.asked: list[tuple[Message, ...]] = []
         self.read_ahead: list[tuple[Message, ...]] = []
         self.open_streams = 0
@@ -233,13 +243,19 @@ class ScriptedLlm:
             self.read_ahead = [*self.read_ahead[-99:], tuple(messages)]
             return
         self.asked = [*self.asked[-99:], tuple(messages)]
-        line = self.script[self.script.take()]
+        line = self._answer(messages[-1].text)
         self.open_streams += 1
         try:
             async for part in self._parts(line, messages, tools, params):
                 yield part
         finally:
             self.open_streams -= 1
+
+    def _answer(self, question: str) -> Line:
+        for word, line in self._answers.items():
+            if word in question:
+                return line
+        return self.script[self.script.take()]
 
     async def _parts(
         self, line: Line, messages: Sequence[Message], tools: Sequence[Tool], params: ReplyParams

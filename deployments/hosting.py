@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import TypeVar
 
 from conversation.errors import StageError, StageFailed
+
+T = TypeVar("T")
 
 logger = logging.getLogger("ray.serve")
 """Serve's own logger: it writes to the replica's file."""
@@ -33,6 +36,22 @@ class LiveCalls:
             raise StageFailed(self._stage, f"{type(error).__name__}: {error}") from error
         finally:
             self.count -= 1
+
+
+async def never_empty(items: AsyncGenerator[T, None]) -> AsyncGenerator[T | None, None]:
+    """The items; None in place of none at all, which deployments/calls.py drops again.
+
+    Where the end of a stream is all there is of it, gRPC may hand it out before its beginning on a busy
+    machine, and Serve 2.60 then takes the call for lost (`over_before_it_began` in deployments/calls.py). An
+    item must be read before the end, so that the beginning comes first.
+    """
+    is_empty = True
+    async with aclosing(items):
+        async for item in items:
+            is_empty = False
+            yield item
+    if is_empty:
+        yield None
 
 
 def listen_on_loopback_if_asked() -> None:

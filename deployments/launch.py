@@ -20,6 +20,7 @@ from typing import Any
 from conversation.errors import ConfigError
 from deployments.config import Config, load_config
 from deployments.ingress.keys import hand_on, require_keys_beyond_loopback
+from deployments.loading import check_surroundings, find
 from deployments.local_haproxy import LOOPBACK
 from deployments.local_ray import LocalRay, local_ray
 
@@ -68,6 +69,8 @@ def require_address(host: str) -> None:
 
 def serve(config: Config, port: int, host: str = LOOPBACK) -> None:
     """Until a signal comes. Raises ConfigError or StartError when there is no way."""
+    for name, stage in config.stages.items():
+        check_surroundings(find(stage.model, f"{name}.model"), stage.options)
     started_s = time.monotonic()
     stop = stop_event()
     with local_ray(port, cpus=cpus_of(config), host=host) as ray:

@@ -46,6 +46,15 @@ def check_options(model: Any, options: Mapping[str, Any], where: str) -> None:
             raise ConfigError(f"{where}.{name}: {model.__name__} cannot do without it")
 
 
+def check_surroundings(model: Any, options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for what a model would miss here, where its class can tell without loading it.
+
+    Such a class has a static method `check`, which takes the options of its constructor.
+    """
+    if hasattr(model, "check"):
+        model.check(**options)
+
+
 def load(path: str, options: Mapping[str, Any]) -> Any:
     """The model itself, ready to be called. Raises what its constructor raises."""
     return find(path, "model")(**options)

@@ -1,4 +1,4 @@
-"""Draws the diagrams of the documentation from the code.
+"""Draws the diagrams and tables of the documentation from the code.
 
 `python -m docs.diagrams` rewrites the blocks between their markers; `--check` only says which are outdated.
 """
@@ -18,7 +18,9 @@ from conversation.floor import FLOOR, Floor
 from conversation.policy import POLICY, Rule
 from conversation.reply import REPLY, Reply
 from deployments.config import load_config
+from docs import protocol_tables
 from graph import build
+from tests.clients import table as clients_under_test
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,11 +69,21 @@ def _methods(hosted: type) -> list[str]:
     return [name for name, value in vars(hosted).items() if inspect.isroutine(value) and name[0] != "_"]
 
 
+_PROTOCOL = "docs/protocol.md"
+
 BLOCKS: dict[str, tuple[str, Callable[[], str]]] = {
     "floor": ("docs/conversation.md", floor),
     "reply": ("docs/conversation.md", reply),
     "policy": ("docs/conversation.md", policy),
     "graph": ("README.md", graph),
+    "client-events": (_PROTOCOL, protocol_tables.client_events),
+    "items": (_PROTOCOL, protocol_tables.items),
+    "server-events": (_PROTOCOL, protocol_tables.server_events),
+    "session": (_PROTOCOL, protocol_tables.session),
+    "response": (_PROTOCOL, protocol_tables.response),
+    "refused": (_PROTOCOL, protocol_tables.refused),
+    "errors": (_PROTOCOL, protocol_tables.errors),
+    "clients": (_PROTOCOL, clients_under_test.markdown),
 }
 
 

@@ -39,25 +39,35 @@ class _ClientEvent(Wire):
 
 
 class SessionUpdate(_ClientEvent):
+    """Changes the fields it holds; see below."""
+
     type: Literal["session.update"]
     session: dict[str, Any]
     """Checked by realtime/session_object.py, once it is merged into the session in force."""
 
 
 class InputAudioBufferAppend(_ClientEvent):
+    """15 MiB of audio at most, any chunk size, any pace; an odd byte of PCM waits for its other half."""
+
     type: Literal["input_audio_buffer.append"]
     audio: str
 
 
 class InputAudioBufferCommit(_ClientEvent):
+    """What was heard becomes an item. Nothing answers it by itself."""
+
     type: Literal["input_audio_buffer.commit"]
 
 
 class InputAudioBufferClear(_ClientEvent):
+    """What was heard and is no item yet is forgotten."""
+
     type: Literal["input_audio_buffer.clear"]
 
 
 class ConversationItemCreate(_ClientEvent):
+    """See the items below."""
+
     type: Literal["conversation.item.create"]
     item: WireItem
     previous_item_id: str | None = None
@@ -65,11 +75,15 @@ class ConversationItemCreate(_ClientEvent):
 
 
 class ConversationItemRetrieve(_ClientEvent):
+    """With its audio, of the last 30 s of either side: what was said, and what was heard of an answer."""
+
     type: Literal["conversation.item.retrieve"]
     item_id: Id
 
 
 class ConversationItemTruncate(_ClientEvent):
+    """Speech of the agent only; an overshoot is clamped without an error."""
+
     type: Literal["conversation.item.truncate"]
     item_id: Id
     content_index: Annotated[int, Field(ge=0, le=0)]
@@ -80,6 +94,8 @@ class ConversationItemTruncate(_ClientEvent):
 
 
 class ConversationItemDelete(_ClientEvent):
+    """Also while it is being said, which goes on. The id may be used again."""
+
     type: Literal["conversation.item.delete"]
     item_id: Id
 
@@ -102,18 +118,26 @@ class ResponseParams(Wire):
     """What is not given is as the session has it."""
 
     instructions: Text | None = None
+    """Empty: the session's."""
     output_modalities: OutputModalities | None = None
     audio: ResponseAudio = ResponseAudio()
     max_output_tokens: MaxOutputTokens | None = None
+    """`"inf"` counts as 4096."""
     metadata: Metadata | None = None
+    """Pairs of at most 64 and 512 characters, echoed."""
     tools: Tools | None = None
     tool_choice: ToolChoice | None = None
     conversation: Name | None = None
-    """"none": out of band. Anything else: in the one conversation there is."""
+    """`"none"`: out of band. Anything else: in the one conversation there is."""
     input: Annotated[list[WireInput], Field(max_length=MAX_INPUT_ITEMS)] | None = None
+    """Answered instead of the conversation. A reference must name an item of the conversation; sound
+    needs its transcript."""
     prompt: Prompt | None = None
+    """Without effect."""
     reasoning: Reasoning | None = None
+    """Without effect."""
     parallel_tool_calls: bool | None = None
+    """Without effect."""
 
     def request(self) -> ResponseRequest:
         """Empty instructions are those of the session; "inf" is the largest number there is.
@@ -144,11 +168,15 @@ class ResponseParams(Wire):
 
 
 class ResponseCreate(_ClientEvent):
+    """In the conversation or beside it; see below."""
+
     type: Literal["response.create"]
     response: ResponseParams = ResponseParams()
 
 
 class ResponseCancel(_ClientEvent):
+    """Without an id, the response of the conversation; with one, any."""
+
     type: Literal["response.cancel"]
     response_id: str | None = None
 

@@ -29,6 +29,8 @@ from realtime.validation import Wire, kinds
 
 
 class InputText(Wire):
+    """Words."""
+
     type: Literal["input_text"]
     text: Text
 
@@ -48,6 +50,8 @@ class InputAudio(Wire):
 
 
 class OutputText(Wire):
+    """Words to be read."""
+
     type: Literal["output_text"]
     text: Text
 
@@ -80,6 +84,8 @@ class _Message(_ItemShape):
 
 
 class UserMessage(_Message):
+    """What the user says."""
+
     role: Literal["user"]
     content: Annotated[
         list[
@@ -94,11 +100,15 @@ class UserMessage(_Message):
 
 
 class SystemMessage(_Message):
+    """What the agent is told."""
+
     role: Literal["system"]
     content: Annotated[list[InputText], Field(max_length=_MAX_PARTS)]
 
 
 class AssistantMessage(_Message):
+    """What the agent has said; `incomplete`: it was interrupted there."""
+
     role: Literal["assistant"]
     content: Annotated[
         list[Annotated[OutputText | OutputAudio, Field(discriminator="type")]], Field(max_length=_MAX_PARTS)
@@ -109,6 +119,8 @@ Message = Annotated[UserMessage | SystemMessage | AssistantMessage, Field(discri
 
 
 class FunctionCall(_ItemShape):
+    """What the agent wants called; the language model is shown it once its output is there."""
+
     type: Literal["function_call"]
     call_id: Name
     name: Name
@@ -116,6 +128,8 @@ class FunctionCall(_ItemShape):
 
 
 class FunctionCallOutput(_ItemShape):
+    """What came of a call. Nothing answers it by itself."""
+
     type: Literal["function_call_output"]
     call_id: Name
     output: Text

@@ -12,11 +12,11 @@ import json
 import math
 from typing import Annotated, Any, NoReturn
 
-from pydantic import Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from conversation.errors import ClientError
 from realtime.client_events import CLIENT_EVENT_TYPES, Append, ClientEvent, InputAudioBufferAppend, TypedEvent
-from realtime.validation import checked, kinds
+from realtime.validation import Kinds, checked
 
 MAX_APPEND_BYTES = 15 * 1024 * 1024
 """Of audio in one append, after decoding: the protocol's limit."""
@@ -28,16 +28,18 @@ _MAX_VALUES = 50_000
 
 _MAX_DEPTH = 32
 
+EVENT_KINDS = Kinds(
+    CLIENT_EVENT_TYPES,
+    later=("output_audio_buffer.clear",),
+    remedy="it is for WebRTC and SIP. On a WebSocket, send 'response.cancel' and "
+    "'conversation.item.truncate'.",
+)
+
 _TYPED: TypeAdapter[TypedEvent] = TypeAdapter(
     Annotated[
         TypedEvent,
         Field(discriminator="type"),
-        kinds(
-            *CLIENT_EVENT_TYPES,
-            later=["output_audio_buffer.clear"],
-            remedy="it is for WebRTC and SIP. On a WebSocket, send 'response.cancel' and "
-            "'conversation.item.truncate'.",
-        ),
+        BeforeValidator(EVENT_KINDS),
     ]
 )
 _APPEND = TypeAdapter(InputAudioBufferAppend)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import singledispatchmethod
 from typing import Any, Literal
@@ -40,7 +40,7 @@ from conversation.events import (
 )
 from conversation.items import CallItem, Item, MessageItem, new_id
 from conversation.stages import Usage
-from realtime.encodings import ENCODINGS, PCM, OutgoingAudio
+from realtime.encodings import ENCODINGS, PCM, Encoding, OutgoingAudio
 from realtime.items import to_wire
 from realtime.session_object import SessionObject
 from realtime.shapes import WIRE_HZ
@@ -80,6 +80,25 @@ EventType = Literal[
 ]
 """All that is ever sent."""
 
+NOTES: Mapping[EventType, str] = {
+    "session.created": "first of all",
+    "session.updated": "the whole session in force",
+    "error": "see below",
+    "input_audio_buffer.speech_started": "`audio_start_ms` counts audio received, padding included",
+    "input_audio_buffer.timeout_triggered": "`idle_timeout_ms` after an answer was heard; the silence "
+    "becomes an item, and is answered",
+    "conversation.item.done": "not of an answer that was deleted while it was said",
+    "conversation.item.truncated": "with the position in force, after clamping",
+    "conversation.item.input_audio_transcription.delta": "while the user speaks: a prefix of the final text, "
+    "as a rule",
+    "conversation.item.input_audio_transcription.completed": "`usage` by duration",
+    "response.created": "at once where the client asked for it",
+    "response.output_audio.delta": "in the output format, sent little ahead of its playback",
+    "response.done": "exactly once for each `response.created`; nothing of the response follows",
+    "antiphon.turn.timing": "extension, see below",
+}
+"""What docs/protocol.md says of some."""
+
 Fields = dict[str, Any]
 Told = Iterable[tuple[EventType, Fields]]
 
@@ -98,6 +117,8 @@ class ServerEvents:
         self._id_prefix = f"event_{secrets.token_hex(6)}"
         self._written = 0
         self._encoding = PCM
+        self._encodings: dict[str, Encoding] = {}
+        """Of responses in progress, by their ids: a session may change its own meanwhile."""
         self._spoken: dict[str, OutgoingAudio] = {}
         """Responses in progress whose output is speech, by their ids."""
         self._aside: set[str] = set()
@@ -169,7 +190,7 @@ class ServerEvents:
 
     @_told.register
     def _(self, event: TranscriptionDelta) -> Told:
-        fields = {"item_id": event.item_id, "content_index": 0, "delta": event.delta}
+        fields = {"item_id": event.item_id, "content_index": event.content_index, "delta": event.delta}
         yield "conversation.item.input_audio_transcription.delta", fields
 
     @_told.register
@@ -178,7 +199,7 @@ class ServerEvents:
             "conversation.item.input_audio_transcription.completed",
             {
                 "item_id": event.item_id,
-                "content_index": 0,
+                "content_index": event.content_index,
                 "transcript": event.transcript,
                 "usage": {"type": "duration", "seconds": event.duration_s},
             },
@@ -187,7 +208,7 @@ class ServerEvents:
     @_told.register
     def _(self, event: TranscriptionFailed) -> Told:
         error = {"type": "server_error", "code": "transcription_failed", "message": event.message}
-        fields = {"item_id": event.item_id, "content_index": 0, "error": error}
+        fields = {"item_id": event.item_id, "content_index": event.content_index, "error": error}
         yield "conversation.item.input_audio_transcription.failed", fields
 
     # --- the history
@@ -211,8 +232,9 @@ class ServerEvents:
 
     @_told.register
     def _(self, event: ResponseStarted) -> Told:
+        encoding = ENCODINGS[event.response.encoding or self._encoding.name]
+        self._encodings[event.response.id] = encoding
         if event.response.modality == "audio":
-            encoding = ENCODINGS[event.response.encoding or self._encoding.name]
             self._spoken[event.response.id] = OutgoingAudio(encoding)
         if event.response.aside:
             self._aside.add(event.response.id)
@@ -278,6 +300,7 @@ class ServerEvents:
     def _(self, event: ResponseDone) -> Told:
         yield "response.done", {"response": self._response(event.response)}
         self._spoken.pop(event.response.id, None)
+        self._encodings.pop(event.response.id, None)
         self._aside.discard(event.response.id)
 
     @_told.register
@@ -293,8 +316,7 @@ class ServerEvents:
         return {"type": "text", "text": text}
 
     def _format(self, response: Response) -> Fields:
-        spoken = self._spoken.get(response.id)
-        encoding = spoken.encoding if spoken else ENCODINGS[response.encoding or self._encoding.name]
+        encoding = self._encodings[response.id]
         return {"type": encoding.name, **({"rate": WIRE_HZ} if encoding is PCM else {})}
 
     def _response(self, response: Response) -> Fields:

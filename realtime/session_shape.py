@@ -33,30 +33,52 @@ _MAX_SILENCE_MS = 60_000
 class ServerVad(Wire):
     type: Literal["server_vad"] = "server_vad"
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Probability from which sound counts as speech."""
     prefix_padding_ms: Annotated[int, Field(ge=0, le=_MAX_PADDING_MS)] = 300
+    """Kept from before the onset."""
     silence_duration_ms: Annotated[int, Field(ge=0, le=_MAX_SILENCE_MS)] = 500
+    """Silence that ends a turn."""
     idle_timeout_ms: Annotated[int, Field(ge=5000, le=30_000)] | None = None
+    """After an answer and so much silence the agent speaks again by itself."""
     create_response: bool = True
+    """Answer when the turn is over."""
     interrupt_response: bool = True
+    """The user's voice stops the agent's."""
 
 
 class SemanticVad(Wire):
     type: Literal["semantic_vad"]
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    """Waits twice as long as the operator's `server_vad` (`low`), as long, or 0.6 times as long (`high`),
+    until a model judges whether a turn is over."""
     create_response: bool = True
+    """Answer when the turn is over."""
     interrupt_response: bool = True
+    """The user's voice stops the agent's."""
 
 
 TurnDetectionShape = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class Transcription(Wire):
-    model: str | None = None
-    language: str | None = None
-    languages: Annotated[list[str], Field(max_length=100)] | None = None
-    prompt: Text | None = None
-    keywords: Annotated[list[str], Field(max_length=1000)] | None = None
-    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    """What is not given is not echoed: Pipecat ends its session on a field it does not know, even null."""
+
+    model: str | None = Field(None, exclude_if=_absent)
+    """Without effect: the recogniser is the operator's."""
+    language: str | None = Field(None, exclude_if=_absent)
+    """For the recogniser, which uses what it can: SenseVoice and Whisper do."""
+    languages: Annotated[list[str], Field(max_length=100)] | None = Field(None, exclude_if=_absent)
+    """One of them counts as `language`."""
+    prompt: Text | None = Field(None, exclude_if=_absent)
+    """For the recogniser: Whisper uses it."""
+    keywords: Annotated[list[str], Field(max_length=1000)] | None = Field(None, exclude_if=_absent)
+    """For the recogniser: Paraformer takes them as hotwords, Whisper into its prompt."""
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = Field(None, exclude_if=_absent)
+    """Without effect."""
 
 
 class NoiseReduction(Wire):
@@ -66,15 +88,23 @@ class NoiseReduction(Wire):
 
 class AudioInput(Wire):
     format: AudioFormat = PcmFormat()
+    """Counts from the next append on."""
     transcription: Transcription | None = None
+    """Any model name turns it on; null, off."""
     noise_reduction: NoiseReduction | None = None
+    """Without effect."""
     turn_detection: TurnDetectionShape | None = ServerVad()
+    """Null is push-to-talk. What is left out is the operator's default."""
 
 
 class AudioOutput(Wire):
     format: AudioFormat = PcmFormat()
+    """Counts for responses that begin later; a response may have its own."""
     voice: Voice
+    """Any name; one that the voice model does not know is spoken by its default voice. Locked once the
+    assistant was heard."""
     speed: Annotated[float, Field(ge=0.25, le=1.5)] = 1.0
+    """Counts for responses that begin later."""
 
 
 class SessionAudio(Wire):
@@ -138,10 +168,16 @@ class Session(Wire):
     """The order of the fields is that of the hosted service's echo."""
 
     type: Literal["realtime"]
+    """Required in every update."""
     model: Name
+    """What the connection was opened with: an update that names another is accepted, and
+    `session.updated` tells the true one."""
     output_modalities: OutputModalities
+    """One of the two: speech always comes with its transcript."""
     instructions: Text
+    """Empty: the server's own."""
     tools: Tools = Field(default_factory=list)
+    """An empty list takes them away."""
     tool_choice: ToolChoice = "auto"
     max_output_tokens: MaxOutputTokens = "inf"
     tracing: (
@@ -151,13 +187,19 @@ class Session(Wire):
         ]
         | None
     ) = None
+    """Without effect."""
     truncation: Annotated[
         Annotated[Literal["auto", "disabled"], Tag("text")] | Annotated[RetentionRatio, Tag("object")],
         Discriminator(text_or_object),
     ] = "auto"
+    """Without effect: the language model's own limit counts."""
     prompt: Prompt | None = None
+    """Without effect."""
     audio: SessionAudio
     include: Include | None = None
+    """Without effect."""
     reasoning: Reasoning | None = Field(None, exclude_if=lambda value: value is None)
+    """Without effect."""
     parallel_tool_calls: bool | None = Field(None, exclude_if=lambda value: value is None)
+    """Without effect."""
     antiphon: Extensions | None = Field(None, exclude_if=lambda value: value is None)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError, model_validator
@@ -45,15 +46,27 @@ def _never_null(shape: type[Wire]) -> frozenset[str]:
     )
 
 
-def unsupported(what: str, when: Callable[[Any], bool]) -> BeforeValidator:
-    """Marks a field whose value the protocol allows but this server cannot serve yet: `unsupported_value`."""
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Checks the `type` of an object: which it may be, and which this server cannot serve yet."""
 
-    def refuse(value: Any) -> Any:
-        if when(value):
-            raise PydanticCustomError("unsupported_value", "{what}", {"what": what})
-        return value
+    supported: tuple[str | None, ...]
+    later: tuple[str, ...]
+    remedy: str
 
-    return BeforeValidator(refuse)
+    def __call__(self, value: Any) -> Any:
+        if not isinstance(value, dict) or (kind := value.get("type")) in self.supported:
+            return value
+        tag = {"discriminator": "'type'"}
+        if kind is None:
+            raise PydanticCustomError("union_tag_not_found", "no type", tag)
+        if kind in self.later:
+            what = f"'{kind}' is not supported yet: {self.remedy}"
+            raise PydanticCustomError("unsupported_value", "{what}", {"what": what, **tag})
+        expected = ", ".join(f"'{one}'" for one in self.supported if one)
+        raise PydanticCustomError(
+            "union_tag_invalid", "unknown type", {"tag": kind, "expected_tags": expected, **tag}
+        )
 
 
 def kinds(*supported: str | None, later: Sequence[str] = (), remedy: str = "") -> BeforeValidator:
@@ -61,22 +74,7 @@ def kinds(*supported: str | None, later: Sequence[str] = (), remedy: str = "") -
 
     None among the supported: without a type, an object is of the one kind there is.
     """
-
-    def known(value: Any) -> Any:
-        if not isinstance(value, dict) or (kind := value.get("type")) in supported:
-            return value
-        tag = {"discriminator": "'type'"}
-        if kind is None:
-            raise PydanticCustomError("union_tag_not_found", "no type", tag)
-        if kind in later:
-            what = f"'{kind}' is not supported yet: {remedy}"
-            raise PydanticCustomError("unsupported_value", "{what}", {"what": what, **tag})
-        expected = ", ".join(f"'{one}'" for one in supported if one)
-        raise PydanticCustomError(
-            "union_tag_invalid", "unknown type", {"tag": kind, "expected_tags": expected, **tag}
-        )
-
-    return BeforeValidator(known)
+    return BeforeValidator(Kinds(supported, tuple(later), remedy))
 
 
 def text_or_object(value: Any) -> str:
@@ -93,7 +91,7 @@ def checked(shape: TypeAdapter[T], given: Any, at: str = "") -> T:
     try:
         return shape.validate_python(given)
     except ValidationError as error:
-        raise _client_error(error.errors(include_url=False)[0], given, at) from None
+        raise _first_of(error, given, at) from None
 
 
 def shown(value: Any, limit: int = 100) -> str:
@@ -102,6 +100,15 @@ def shown(value: Any, limit: int = 100) -> str:
         return _kind(value)
     text = f"'{value}'" if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _first_of(error: ValidationError, given: Any, at: str) -> ClientError:
+    try:
+        return _client_error(error.errors(include_url=False)[0], given, at)
+    except UnicodeEncodeError:  # pydantic cannot quote it
+        return ClientError(
+            "invalid_value", "Invalid value: half of a surrogate pair, which is no character.", at or None
+        )
 
 
 def _client_error(detail: ErrorDetails, given: Any, at: str) -> ClientError:

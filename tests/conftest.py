@@ -8,6 +8,7 @@ import os
 from collections.abc import Generator, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from deployments.local_ray import (
@@ -20,6 +21,9 @@ from deployments.local_ray import (
 )
 
 os.environ.update(serve_environment() | closed_environment())  # Ray reads it when it is imported
+
+hypothesis.settings.register_profile("ours", deadline=None)  # an example may take long on a busy machine
+hypothesis.settings.load_profile("ours")
 
 ENDING_S = 2.0
 """Loop time that a cancelled task may still take to end."""

@@ -56,8 +56,8 @@ MOST_REPETITIVE = 2.4
 mean log probability of its tokens is lower than the second, or their text compresses by more than the third.
 
 The values are Whisper's (arXiv:2212.04356, section 4.5), which wants the first two together. Measured here on
-silence, hums, noises, coughs and babble: all had one of them, some not both. Speech (36 questions, 30 of them
-synthetic, and 10 readings) stays below 0.36 and above -0.86, with pink noise 10 dB below it, too.
+silence, hums, noises, coughs and babble: all had one of them, some not both. Speech (10 readings by people,
+60 synthetic questions) stays below 0.36 and above -0.86, also with pink noise 10 dB below it.
 """
 
 TOKENS_PER_S = 15.0
@@ -67,10 +67,12 @@ a rare one. A decoder that goes on is repeating itself."""
 PROMPT_TOKENS = 120
 """The model takes 223 tokens of what came before; a prompt is read anew with every segment."""
 
-IN_SIMPLIFIED = "以下是普通话的句子。"
-IN_TRADITIONAL = "以下是普通話的句子。"
+IN_SIMPLIFIED = "以下是普通话的句子，这里用简体中文来写。"
+IN_TRADITIONAL = "以下是普通話的句子，這裡用繁體中文來寫。"
 """What comes before a Mandarin segment, since Whisper writes on in the characters that it finds: "here follow
-sentences in Mandarin". Source: https://github.com/openai/whisper/discussions/277"""
+sentences in Mandarin, written in simplified Chinese". With its first half alone, which is widely used
+(https://github.com/openai/whisper/discussions/277), 8 of 36 questions came out in traditional characters,
+with the whole of it none (measured)."""
 
 _FILES = ("model.bin", "config.json", "tokenizer.json")
 
@@ -95,8 +97,8 @@ class Whisper:
             language: BCP 47, what is spoken where a segment's hints do not say; None: the model finds out.
             prompt: words and names to expect in every segment, as text.
             threads: of one step. Measured here, a second one saves nothing on a segment of 3 s.
-            beam: lines that are followed at a time. Five cost twice the time of one (measured) and mend one
-                wrong character in seven.
+            beam: lines that are followed at a time. Five take the decoder twice the time of one, and mend one
+                wrong character in seven (measured).
         """
         from faster_whisper import WhisperModel
 
@@ -244,4 +246,4 @@ def _is_doubtful(result: Any, text: str) -> bool:
 
 def _is_echo(text: str, style: str) -> bool:
     """Where the model understands nothing it may write what it was told came before."""
-    return bool(style) and text.rstrip("。.") == style.rstrip("。")
+    return len(text) > 6 and style.startswith(text.rstrip("。，.,"))

@@ -18,10 +18,16 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from conversation.errors import ClientError
 from deployments.ingress.client_secrets import PREFIX, ClientSecrets, opening_for
 from deployments.ingress.keys import Keys, Refusal, shown
-from realtime.session import Hangup, Opening
+from realtime.beta import BetaSocket, Kind, secret_answer, secret_error, secret_request
+from realtime.session import Hangup, Opening, Socket
 
 SUBPROTOCOL = "realtime"
 """What a browser asks for, since it cannot set headers: the Realtime API's own name."""
+
+BETA_HEADER = "realtime=v1"
+"""In `OpenAI-Beta`: the client speaks the beta dialect."""
+BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
+"""The same, from a browser."""
 
 LONGEST_BODY = 100_000
 """Of a request, in bytes: many times a client secret's session."""
@@ -73,6 +79,17 @@ async def new_secret(request: Request, keys: Keys, secrets: ClientSecrets) -> Re
         return JSONResponse(secrets.made(await _json(request)))
     except ClientError as error:
         return _error(400, error)
+
+
+async def new_beta_session(request: Request, keys: Keys, secrets: ClientSecrets, kind: Kind) -> Response:
+    """`POST /v1/realtime/sessions` and `/transcription_sessions`: a client secret in the beta dialect."""
+    stranger = keys.refusal(request.headers, ())
+    if stranger is not None:
+        return _error(401, stranger.error)
+    try:
+        return JSONResponse(secret_answer(secrets.made(secret_request(await _json(request), kind))))
+    except ClientError as error:
+        return _error(400, secret_error(error))
 
 
 async def _json(request: Request) -> Any:
@@ -154,3 +171,14 @@ class StarletteSocket:
                 await self._socket.close(code, reason)
             except (WebSocketDisconnect, RuntimeError):
                 return  # the client was faster
+
+
+def wire(socket: WebSocket) -> Socket:
+    """The client at a socket, in whichever dialect it speaks."""
+    plain = StarletteSocket(socket)
+    return BetaSocket(plain) if _speaks_beta(socket) else plain
+
+
+def _speaks_beta(socket: WebSocket) -> bool:
+    features = socket.headers.get("openai-beta", "").replace(" ", "").split(",")
+    return BETA_HEADER in features or BETA_SUBPROTOCOL in socket.scope["subprotocols"]

@@ -30,11 +30,12 @@ from deployments.config import Config
 from deployments.hosting import listen_on_loopback_if_asked
 from deployments.ingress.app import (
     SUBPROTOCOL,
-    StarletteSocket,
+    new_beta_session,
     new_secret,
     opening_of,
     refusal_of_page,
     refusal_when_full,
+    wire,
 )
 from deployments.ingress.client_secrets import ClientSecrets
 from deployments.ingress.keys import Refusal, keys_in, require_keys_beyond_loopback
@@ -117,7 +118,7 @@ class Ingress:
         opening = opening_of(socket, self._keys, self._secrets)
         if isinstance(opening, Refusal):
             await socket.accept(subprotocol)
-            await turn_away(StarletteSocket(socket), opening.error, opening.close_reason)
+            await turn_away(wire(socket), opening.error, opening.close_reason)
             return
         full = refusal_when_full(len(self._sessions), settings.max_sessions)
         if full is not None:
@@ -129,7 +130,7 @@ class Ingress:
         try:
             await socket.accept(subprotocol)
             await converse(
-                StarletteSocket(socket),
+                wire(socket),
                 self._stages,
                 opening,
                 defaults=self._config.session,
@@ -144,6 +145,16 @@ class Ingress:
         origins = self._config.ingress.origins
         no = refusal_of_page(request, keyed=bool(self._keys), origins=origins)
         return no or await new_secret(request, self._keys, self._secrets)
+
+    @app.post("/v1/realtime/sessions")
+    async def beta_sessions(self, request: Request) -> Response:
+        no = refusal_of_page(request, keyed=bool(self._keys), origins=self._config.ingress.origins)
+        return no or await new_beta_session(request, self._keys, self._secrets, "realtime")
+
+    @app.post("/v1/realtime/transcription_sessions")
+    async def beta_transcription_sessions(self, request: Request) -> Response:
+        no = refusal_of_page(request, keyed=bool(self._keys), origins=self._config.ingress.origins)
+        return no or await new_beta_session(request, self._keys, self._secrets, "transcription")
 
     @app.get("/{path:path}")  # after all others: it takes whatever they leave
     async def page(self, path: str, request: Request) -> Response:

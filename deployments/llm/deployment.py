@@ -11,7 +11,7 @@ from ray.serve.config import RequestRouterConfig
 
 from conversation.stages import Llm as LlmModel
 from conversation.stages import Message, ReplyParams, ReplyPart, Tool
-from deployments.hosting import LiveCalls, listen_on_loopback_if_asked
+from deployments.hosting import LiveCalls, listen_on_loopback_if_asked, never_empty
 from deployments.loading import load
 
 
@@ -29,9 +29,9 @@ class Llm:
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[Tool], params: ReplyParams
-    ) -> AsyncGenerator[ReplyPart, None]:
+    ) -> AsyncGenerator[ReplyPart | None, None]:
         with self._live.call():
-            async with aclosing(self._model.reply(messages, tools, params)) as parts:
+            async with aclosing(never_empty(self._model.reply(messages, tools, params))) as parts:
                 async for part in parts:
                     yield part
 

@@ -17,6 +17,10 @@ def choose(**options: Any) -> Llm:
 
     Raises ConfigError when only one of the two variables is set.
     """
+    return OpenAiCompatible() if _is_elsewhere() else LlamaCpp(**options)
+
+
+def _is_elsewhere(**_: Any) -> bool:
     names = ("LLM_BASE_URL", "LLM_MODEL")
     missing = [name for name in names if not os.environ.get(name)]
     if len(missing) == 1:
@@ -24,8 +28,9 @@ def choose(**options: Any) -> Llm:
         raise ConfigError(
             f"{missing[0]} is not set, but {other} is: set both, or neither for the built-in model"
         )
-    return LlamaCpp(**options) if missing else OpenAiCompatible()
+    return not missing
 
 
+choose.check = _is_elsewhere  # type: ignore[attr-defined]  # see deployments.loading.check_surroundings
 # A configuration's options are checked against the signature before anything is loaded.
 choose.__signature__ = inspect.signature(LlamaCpp)  # type: ignore[attr-defined]

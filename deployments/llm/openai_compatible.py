@@ -73,19 +73,8 @@ class OpenAiCompatible:
     ) -> None:
         import openai
 
-        url = base_url or os.environ.get("LLM_BASE_URL") or ""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(
-                "llm.base_url: set it, or LLM_BASE_URL in the environment, to an address such as "
-                "http://localhost:8000/v1"
-            )
-        self._model = model or os.environ.get("LLM_MODEL") or ""
-        if not self._model:
-            raise ConfigError(
-                "llm.model: set it, or LLM_MODEL in the environment, to a name the server knows"
-            )
-        self._host = parts.netloc.rpartition("@")[2]
+        url, self._model = self.check(base_url=base_url, model=model)
+        self._host = urlsplit(url).netloc.rpartition("@")[2]
         self._max_tokens = max_tokens
         self._temperature = temperature
         self._connect_s, self._read_s = connect_s, read_s
@@ -98,6 +87,23 @@ class OpenAiCompatible:
             timeout=openai.Timeout(read_s, connect=connect_s),
             max_retries=0,  # the library would repeat a whole read_s of silence, twice
         )
+
+    @staticmethod
+    def check(*, base_url: str | None = None, model: str | None = None, **_: Any) -> tuple[str, str]:
+        """The address and the model's name. Raises ConfigError where either is missing."""
+        url = base_url or os.environ.get("LLM_BASE_URL") or ""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(
+                "llm.base_url: set it, or LLM_BASE_URL in the environment, to an address such as "
+                "http://localhost:8000/v1"
+            )
+        name = model or os.environ.get("LLM_MODEL") or ""
+        if not name:
+            raise ConfigError(
+                "llm.model: set it, or LLM_MODEL in the environment, to a name the server knows"
+            )
+        return url, name
 
     def __repr__(self) -> str:
         return f"OpenAiCompatible(host={self._host!r}, model={self._model!r})"

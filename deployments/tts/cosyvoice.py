@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -45,8 +45,6 @@ _MARK = re.compile(r"<\|.*?\|>")
 _WARM_UP_TEXT = "你好。"
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class CosyVoice:
@@ -123,7 +121,8 @@ class CosyVoice:
         for sentence in sentences:
             async with aclosing(self._sentence(sentence, speaker, stretch)) as chunks:
                 async for audio in chunks:
-                    yield audio
+                    if len(audio):
+                        yield audio
         if len(audio := stretch.flush()):  # a fraction of a millisecond
             yield audio
 
@@ -152,21 +151,21 @@ class CosyVoice:
     async def _sentence(
         self, text: Any, speaker: Speaker, stretch: TimeStretch
     ) -> AsyncGenerator[Audio, None]:
-        def heard(compute: Callable[[Sequence[int]], Samples], tokens: Sequence[int]) -> Audio:
-            return stretch.feed(Audio(_bounded(compute(tokens)), self._rate_hz))
+        """Each chunk is computed when it is asked for, in its turn among those of all streams."""
+
+        def compute(step: Callable[[Sequence[int]], Samples], tokens: Sequence[int]) -> Audio:
+            return stretch.feed(Audio(_bounded(step(tokens)), self._rate_hz))
+
+        async def computed(step: Callable[[Sequence[int]], Samples], tokens: Sequence[int]) -> Audio:
+            work = partial(compute, step, tokens)
+            return await asyncio.get_running_loop().run_in_executor(self._computing, work)
 
         sound = self._sounds.begin(speaker)
         with self._language_model.read(text, speaker) as tokens:
             while await tokens.reach(sound.wanted):
-                if len(audio := await self._compute(partial(heard, sound.chunk, tokens.first(sound.wanted)))):
-                    yield audio
-            if (every := tokens.first()) and len(
-                audio := await self._compute(partial(heard, sound.rest, every))
-            ):
-                yield audio
-
-    async def _compute(self, step: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._computing, step)
+                yield await computed(sound.chunk, tokens.first(sound.wanted))
+            if every := tokens.first():
+                yield await computed(sound.rest, every)
 
     def _warm_up(self) -> None:
         """Every kind of step once, since the first one of each takes many times longer."""

@@ -23,6 +23,9 @@ import numpy as np
 from conversation.audio import Samples
 from conversation.errors import ConfigError
 
+_SHORTEST = 5
+"""CosyVoice 2 holds back 8 mel frames, 4 tokens."""
+
 
 class Sound(Protocol):
     """One sentence on its way from tokens to samples."""
@@ -64,10 +67,6 @@ class Sounds:
         """`speaker`: see cosyvoice_speakers."""
         lengths = itertools.chain(self._lengths, itertools.repeat(self._lengths[-1]))
         return (_Overlapping if self._version == 1 else _Growing)(self._model, speaker, lengths)
-
-
-_SHORTEST = 5
-"""CosyVoice 2 holds back 8 mel frames, 4 tokens."""
 
 
 def _shortest_overlapping(model: Any) -> int:

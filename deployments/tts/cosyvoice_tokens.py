@@ -32,10 +32,12 @@ class LanguageModel:
     """At most so many utterances at a time; the others wait in the order in which they came."""
 
     def __init__(self, model: Any, concurrent: int, token_deadline_s: float = TOKEN_DEADLINE_S) -> None:
-        """Args:
-        model: the library's CosyVoiceModel, of any version.
-        concurrent: utterances at a time, each on a thread.
-        token_deadline_s: for the next token of an utterance that has begun.
+        """Changes `model.llm.inference` so that it tells of every token.
+
+        Args:
+            model: the library's CosyVoiceModel, of any version.
+            concurrent: utterances at a time, each on a thread.
+            token_deadline_s: for the next token of an utterance that has begun.
         """
         self._model = model
         self._token_deadline_s = token_deadline_s
@@ -100,9 +102,11 @@ class SpeechTokens:
     """The tokens of one sentence, as they come. Made by `LanguageModel.read`."""
 
     def __init__(self, tell: Callable[[Callable[[], None]], Any], token_deadline_s: float) -> None:
-        """Args:
-        tell: lets the event loop call something soon; raises RuntimeError when the loop has ended.
-        token_deadline_s: for the next token.
+        """Is of the event loop; its last methods are for the thread of the language model.
+
+        Args:
+            tell: lets the event loop call something soon; raises RuntimeError when the loop has ended.
+            token_deadline_s: for the next token.
         """
         self._tell = tell
         self._token_deadline_s = token_deadline_s
@@ -159,8 +163,6 @@ class SpeechTokens:
         """`job` is what makes the tokens."""
         self._job = job
         job.add_done_callback(lambda _: self._wake())
-
-    # What follows is called by the thread of the language model.
 
     def started(self) -> None:
         self._started = True

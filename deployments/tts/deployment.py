@@ -10,7 +10,7 @@ from ray import serve
 
 from conversation.audio import to_pcm16
 from conversation.stages import Tts as TtsModel
-from deployments.hosting import LiveCalls, listen_on_loopback_if_asked
+from deployments.hosting import LiveCalls, listen_on_loopback_if_asked, never_empty
 from deployments.loading import load
 
 
@@ -21,12 +21,14 @@ class Tts:
         self._live = LiveCalls("tts")
         self._model: TtsModel = load(model, options)
 
-    async def speak(self, text: str, voice: str, speed: float) -> AsyncGenerator[tuple[bytes, int], None]:
+    async def speak(
+        self, text: str, voice: str, speed: float
+    ) -> AsyncGenerator[tuple[bytes, int] | None, None]:
         """Chunks of 16-bit PCM, each with its rate in Hz."""
         with self._live.call():
-            async with aclosing(self._model.speak(text, voice, speed)) as chunks:
+            async with aclosing(never_empty(self._model.speak(text, voice, speed))) as chunks:
                 async for audio in chunks:
-                    yield to_pcm16(audio), audio.rate_hz
+                    yield None if audio is None else (to_pcm16(audio), audio.rate_hz)
 
     async def ready(self) -> bool:
         return True

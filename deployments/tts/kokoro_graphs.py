@@ -1,13 +1,13 @@
 """Kokoro in two parts: what must see the whole sentence, and what can be run a few frames at a time.
 
-A front end makes of the phonemes how long each lasts and, for every frame of 25 ms, sound, pitch and energy;
-it takes a fifteenth of the time. A decoder (StyleTTS 2's, with iSTFTNet) makes samples of the frames. Between
-the two the silence that the network puts around every sentence can be left out, 1.4 s that nobody has to
-compute: 0.4 s before the first sound and 1 s after the last.
+A front end makes of the phonemes frames of 25 ms, which have a sound, a pitch and an energy; it takes a
+fifteenth of the time. A decoder (StyleTTS 2's, with iSTFTNet) makes samples of them. Between the two the
+silence that the network puts around every sentence can be left out, 1.4 s that nobody has to compute: 0.4 s
+before the first sound and 1 s after the last.
 
 The decoder normalises each of its channels over all the frames that it is given (AdaIN), so chunks are not
-the very samples of the whole: their loudness differs by a decibel or two. Measured on 8 sentences, Whisper
-reads chunks of 0.6 and 1.2 s as well as wholes (9.8 and 10.6 % wrong characters).
+the very samples of the whole, nor as loud; kokoro.py sets that right. Measured on 8 sentences, Whisper reads
+chunks of 0.6 and 1.2 s as well as wholes (9.8 and 10.6 % wrong characters).
 Architecture: Li et al., "StyleTTS 2", arXiv:2306.07691; https://github.com/hexgrad/kokoro.
 
 The parts are made once, and lie beside the weights. This module runs no network.
@@ -39,7 +39,7 @@ class KokoroGraphs:
     @property
     def front(self) -> Path:
         """Inputs tokens (1, n) int64, style (1, 256) float32, speed (1,) float32. Outputs, all float32:
-        durations (1, n) in frames, sounds (1, 512, frames), pitch and energy (1, 2 * frames)."""
+        sounds (1, 512, frames), pitch and energy (1, 2 * frames)."""
         return self.directory / "front.onnx"
 
     @property

@@ -12,13 +12,12 @@ from pathlib import Path
 import onnx
 
 _RENAMED: dict[str, tuple[str, list[str | int]]] = {
-    "/encoder/Clip_output_0": ("durations", ["batch", "tokens"]),
     "/encoder/MatMul_1_output_0": ("sounds", ["batch", 512, "frames"]),
     "/encoder/Reshape_output_0": ("pitch", ["batch", "halves"]),
     "/encoder/Reshape_1_output_0": ("energy", ["batch", "halves"]),
 }
 """What passes between the parts, by the names that the export made of PyTorch's modules. It is what the
-decoder is called with, and `pred_dur`, in https://github.com/hexgrad/kokoro/blob/main/kokoro/model.py"""
+decoder is called with in https://github.com/hexgrad/kokoro/blob/main/kokoro/model.py"""
 
 
 def main(network: Path, directory: Path) -> None:
@@ -27,9 +26,9 @@ def main(network: Path, directory: Path) -> None:
     if missing := _RENAMED.keys() - made:
         raise ValueError(f"it is no Kokoro that can be split: nothing in it is called {min(missing)}")
     _rename(model)
-    durations, *frames = (name for name, _ in _RENAMED.values())
+    frames = [name for name, _ in _RENAMED.values()]
     extractor = onnx.utils.Extractor(model)
-    front = extractor.extract_model(["tokens", "style", "speed"], [durations, *frames])
+    front = extractor.extract_model(["tokens", "style", "speed"], frames)
     onnx.save(front, directory / "front.onnx")
     onnx.save(extractor.extract_model([*frames, "style"], ["audio"]), directory / "decoder.onnx")
 

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import re
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +32,11 @@ _RUN = re.compile(rf"([{_HAN}]+)|([A-Za-z][A-Za-z'â€™&.-]*(?: +[A-Za-z][A-Za-z'â
 def is_mandarin(text: str) -> bool:
     """Whether there are Chinese characters in it, or nothing but digits and signs, to be read in Chinese."""
     return bool(re.search(f"[{_HAN}]", text)) or not re.search(r"[^\W\d_]", text)
+
+
+def in_plain_letters(text: str) -> str:
+    """Letters and digits in their usual form: no wide, ringed or raised ones. Punctuation stays as it is."""
+    return "".join(unicodedata.normalize("NFKC", c) if c.isalnum() else c for c in text)
 
 
 class Mandarin:

@@ -75,6 +75,14 @@ CANDIDATES: dict[str, list[Candidate]] = {
 }
 
 
+MANDARIN: dict[str, list[Candidate]] = {
+    "segment_asr": [
+        Candidate("whisper", "deployments.asr.whisper:Whisper", {"weights": "whisper-base"}, speech=True)
+    ],
+    "tts": [Candidate("kokoro", "deployments.tts.kokoro:Kokoro", {"weights": "kokoro-82m"})],
+}
+"""Heavier ones, for `make test-mandarin`."""
+
 TINY_MODELS = os.environ.get("ANTIPHON_TINY_MODELS")
 """Where the small random models of `make test-gpu-backends` lie."""
 
@@ -87,10 +95,11 @@ else:
 
 
 def _params(stage: str) -> list[Any]:
-    """The candidates of one stage; those for GPUs have the mark of their tests."""
+    """The candidates of one stage; those for GPUs and for Mandarin have the marks of their tests."""
     theirs = GPU_CANDIDATES.get(stage, [])
     return [
         *(pytest.param(candidate, id=candidate.name) for candidate in CANDIDATES[stage]),
+        *(pytest.param(c, id=c.name, marks=pytest.mark.mandarin) for c in MANDARIN.get(stage, [])),
         *(pytest.param(c, id=c.name, marks=pytest.mark.gpu_backends) for c in theirs),
     ]
 

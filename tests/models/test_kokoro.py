@@ -13,19 +13,20 @@ import jiwer
 import numpy as np
 import pytest
 
-from conversation.audio import Audio, join
+from conversation.audio import Audio, Samples, join
 from conversation.errors import ConfigError
 from conversation.stages import Hints
 from deployments import weights
 from deployments.asr.whisper import Whisper
 from deployments.tts.kokoro import LONGEST_SENTENCE, Kokoro
-from deployments.tts.kokoro_graphs import RATE_HZ
+from deployments.tts.kokoro_graphs import FRAME_SAMPLES, RATE_HZ
 from deployments.tts.phonemes import sentences
 from tests.mandarin import heard, syllable_errors
 
 pytestmark = pytest.mark.mandarin
 
 SENTENCE = "我很乐意帮助你安排明天的行程，请问几点出发？"
+FRAME_S = FRAME_SAMPLES / RATE_HZ
 ENGLISH = "The weather is fine today, and I would like to go for a walk."
 
 
@@ -53,9 +54,9 @@ async def test_english_is_understood_from_every_voice(kokoro: Kokoro, whisper: W
     assert jiwer.wer(*words) < 0.2, transcript
 
 
-async def test_an_english_word_in_a_chinese_sentence_is_said(kokoro: Kokoro) -> None:
-    without, with_it = [await spoken(kokoro, text) for text in ("请打开文件。", "请打开Python文件。")]
-    assert with_it.duration_s > without.duration_s + 0.2
+def test_an_english_word_in_a_chinese_sentence_is_said_in_english(kokoro: Kokoro) -> None:
+    [clause] = kokoro._clauses("请打开Python文件。", "zf_xiaobei")
+    assert "pˈIθ" in clause.phonemes
 
 
 @pytest.fixture
@@ -82,9 +83,11 @@ async def test_the_first_chunk_comes_before_the_rest_is_computed(kokoro: Kokoro,
     assert sum(chunk.duration_s for chunk in rest) > 2
 
 
-async def test_the_silence_around_a_sentence_is_not_computed(kokoro: Kokoro, runs: list[int]) -> None:
-    audio = await spoken(kokoro, "好的。")
-    assert sum(runs) * 0.025 < audio.duration_s + 0.3, "the network would make 0.9 s of it"
+async def test_the_silence_around_a_sentence_is_not_computed(kokoro: Kokoro) -> None:
+    [sentence] = sentences(kokoro._clauses(SENTENCE, ""), LONGEST_SENTENCE)
+    frames = kokoro._frames(sentence, "zf_xiaobei", 1.0, None)
+    audio = await spoken(kokoro, SENTENCE)
+    assert len(frames) * FRAME_S < audio.duration_s + 0.3, "the network would make 1.4 s of it"
 
 
 async def test_a_cancelled_stream_frees_the_thread(kokoro: Kokoro, runs: list[int]) -> None:
@@ -121,9 +124,11 @@ async def test_sessions_take_turns_and_do_not_mix(kokoro: Kokoro) -> None:
         assert np.array_equal(one.samples, other.samples)
 
 
-async def test_chunks_are_as_loud_as_the_whole(kokoro: Kokoro) -> None:
-    [sentence] = sentences(kokoro._clauses("今天天气很好，适合出去走走。", ""), LONGEST_SENTENCE)
-    frames = kokoro._frames(sentence, "zf_xiaobei", 1.0, None)
+@pytest.mark.parametrize("voice", ["zf_xiaobei", "zm_yunxi"])
+async def test_chunks_are_as_loud_as_the_whole(kokoro: Kokoro, voice: str) -> None:
+    """Left alone, the decoder makes the first one 6 dB quieter, and noise of the silence at the end."""
+    [sentence] = sentences(kokoro._clauses("今天天气很好，适合出去走走。", voice), LONGEST_SENTENCE)
+    frames = kokoro._frames(sentence, voice, 1.0, None)
     [whole] = kokoro._decode(frames, iter([len(frames)]))
     chunks = list(kokoro._decode(frames, itertools.repeat(30)))
     assert len(chunks) > 2
@@ -131,13 +136,17 @@ async def test_chunks_are_as_loud_as_the_whole(kokoro: Kokoro) -> None:
     position = 0
     for chunk in chunks:
         part, position = whole[position : position + len(chunk)], position + len(chunk)
-        assert abs(10 * np.log10(np.mean(chunk**2) / np.mean(part**2))) < 4, "decibels"
+        assert abs(level_db(chunk) - level_db(part)) < 4
+
+
+def level_db(sound: Samples) -> float:
+    """Whatever is below -45 dBFS counts as that: nobody hears how much."""
+    return max(-45.0, float(10 * np.log10(np.square(sound).mean() + 1e-12)))
 
 
 @pytest.mark.parametrize("speed", [0.5, 2.0])
 async def test_speed_scales_the_length(kokoro: Kokoro, speed: float) -> None:
-    text = "今天天气很好。"
-    natural, scaled = await spoken(kokoro, text), await spoken(kokoro, text, speed=speed)
+    natural, scaled = await spoken(kokoro, SENTENCE), await spoken(kokoro, SENTENCE, speed=speed)
     assert 0.75 < scaled.duration_s * speed / natural.duration_s < 1.3
 
 

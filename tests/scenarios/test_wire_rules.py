@@ -83,18 +83,19 @@ def test_a_deleted_id_may_be_used_again() -> None:
 
 def test_an_answer_that_is_deleted_while_it_is_said_does_not_come_back() -> None:
     async def scene(wire: Wire) -> None:
-        wire.say("session.update", session=TEXT_ONLY)
         wire.say("response.create")
         item_id = (await wire.until("response.output_item.added"))["item"]["id"]
         wire.say("conversation.item.delete", item_id=item_id)
+        truncate(wire, item_id, 100)
         await wire.until("response.done")
         wire.say("conversation.item.retrieve", item_id=item_id)
-        await wire.until("error")
+        await wire.until("error", 2)
 
-    wire = play(scene, llm=[SLOW])
+    wire = play(scene, llm=[STORY])
     assert not wire.of("conversation.item.done")
     assert wire.of("response.output_item.done")[0]["item"]["status"] == "completed"
-    assert wire.errors[0]["code"] == "item_retrieve_invalid_item_id"
+    codes = [error["code"] for error in wire.errors]
+    assert codes == ["item_truncate_invalid_item_id", "item_retrieve_invalid_item_id"]
 
 
 def test_nothing_goes_on_in_an_item_that_a_client_brings() -> None:
@@ -119,11 +120,29 @@ def test_sound_in_several_parts_of_an_item_is_written_down_once() -> None:
         await wire.until("conversation.item.retrieved")
 
     wire = play(scene, asr=["one two three four five six"])
+    told = [event for event in wire.sent if "input_audio_transcription" in event["type"]]
+    assert [event["content_index"] for event in told] == [1, 1]
     text, first, second = wire.of("conversation.item.retrieved")[0]["item"]["content"]
     assert (first["transcript"], second["transcript"]) == ("one two three four five six", "")
     assert len(base64.b64decode(first["audio"])) == round(2 * 0.9 * WIRE_HZ) * 2
     assert "audio" not in text
     assert "audio" not in second
+
+
+def test_words_of_a_deleted_item_are_nobody_s() -> None:
+    """Its id was given to another meanwhile."""
+
+    async def scene(wire: Wire) -> None:
+        wire.say("conversation.item.create", item=said(SOUND))
+        wire.say("conversation.item.delete", item_id="said")
+        wire.say("conversation.item.create", item=said(SOUND))
+        await wire.until("conversation.item.input_audio_transcription.completed")
+        wire.say("conversation.item.delete", item_id="said")
+        await asyncio.sleep(5)
+
+    wire = play(scene, asr=[Line("no no no", first_s=1.0), Line("one two three", first_s=1.0)])
+    completed = wire.of("conversation.item.input_audio_transcription.completed")
+    assert [event["transcript"] for event in completed] == ["one two three"]
 
 
 # --- truncation
@@ -234,6 +253,23 @@ def test_a_second_response_is_refused_and_the_first_goes_on() -> None:
     assert error["code"] == "conversation_already_has_active_response"
     assert wire.of("response.created")[0]["response"]["id"] in error["message"]
     assert wire.of("response.done")[0]["response"]["status"] == "completed"
+
+
+def test_a_response_that_was_asked_for_comes_at_once_and_has_its_end_even_before_its_first_word() -> None:
+    """The user's words are not known yet when more of them interrupt."""
+
+    async def scene(wire: Wire) -> None:
+        await wire.voice((0.1, 1.0), until_s=1.2)
+        wire.say("input_audio_buffer.commit")
+        wire.say("response.create", response={"metadata": {"of": "mine"}})
+        created = await wire.until("response.created")
+        assert created["response"]["metadata"] == {"of": "mine"}
+        assert not wire.of("conversation.item.input_audio_transcription.completed")
+        await wire.voice((0.1, 1.0), until_s=1.1)
+
+    wire = play(scene, asr=[Line("how are you", first_s=3.0)], llm=["Well."], repeat=True)
+    [done] = (event["response"] for event in wire.of("response.done"))
+    assert (done["status_details"], done["output"]) == ({"type": "cancelled", "reason": "turn_detected"}, [])
 
 
 def test_a_response_that_ends_otherwise_says_why() -> None:

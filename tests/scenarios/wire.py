@@ -14,10 +14,11 @@ from conversation.audio import to_pcm16
 from conversation.scripted import Lines, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad, tone
 from conversation.settings import Settings, Tuning
 from conversation.stages import Stages
+from realtime.beta import BetaSocket
 from realtime.limits import Limits
 from realtime.session import Hangup, Opening, converse
 from tests import virtual_time
-from tests.stock_events import stock_event
+from tests.stock_events import beta_event, stock_event
 
 WIRE_HZ = 24_000
 CHUNK_S = 0.04
@@ -25,9 +26,14 @@ STORY = "Once upon a time there was a little dog who lived in a big house by the
 
 
 class Wire:
-    """A socket in memory. The server holds it as its Socket; a scene plays the client."""
+    """A socket in memory. The server holds it as its Socket; a scene plays the client.
 
-    def __init__(self) -> None:
+    Args:
+        judge: reads an event as the client would, and raises where that would not take it.
+    """
+
+    def __init__(self, judge: Callable[[str], dict[str, Any]] = stock_event) -> None:
+        self._judge = judge
         self._to_server: asyncio.Queue[str | bytes | None] = asyncio.Queue()
         self._arrived = asyncio.Condition()
         self.sent: list[dict[str, Any]] = []
@@ -37,6 +43,8 @@ class Wire:
         self.gone = False
         self.llm: ScriptedLlm
         """What the session talks to."""
+        self.said: dict[str, dict[str, Any]] = {}
+        """What the client sent, by event id."""
         self._ids = itertools.count()
 
     # --- the server's end
@@ -53,7 +61,7 @@ class Wire:
         if not self.reads:
             await asyncio.Event().wait()
         async with self._arrived:
-            self.sent.append(stock_event(text))
+            self.sent.append(self._judge(text))
             self.times_s.append(asyncio.get_running_loop().time())
             self._arrived.notify_all()
 
@@ -65,7 +73,8 @@ class Wire:
     def say(self, kind: str, **fields: Any) -> str:
         """Sends an event; gives its id."""
         event_id = f"client_{next(self._ids)}"
-        self.frame(json.dumps({"type": kind, "event_id": event_id, **fields}))
+        self.said[event_id] = {"type": kind, "event_id": event_id, **fields}
+        self.frame(json.dumps(self.said[event_id]))
         return event_id
 
     def frame(self, frame: str | bytes) -> None:
@@ -123,6 +132,7 @@ def play(
     tuning: Tuning | None = None,
     limits: Limits | None = None,
     opening: Opening | None = None,
+    beta: bool = False,
 ) -> Wire:
     """Runs the scene against a session, hangs up after it, and sees to it that no task is left."""
     model = ScriptedLlm(script=llm, repeat=repeat)
@@ -134,11 +144,11 @@ def play(
     )
 
     async def whole() -> Wire:
-        wire = Wire()
+        wire = Wire(beta_event if beta else stock_event)
         wire.llm = model
         serving = asyncio.create_task(
             converse(
-                wire,
+                BetaSocket(wire) if beta else wire,
                 stages,
                 replace(opening or Opening("m"), extensions=extensions),
                 defaults=settings or Settings(transcribe=True),

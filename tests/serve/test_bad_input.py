@@ -17,7 +17,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from conversation.audio import join, silence, to_pcm16
 from conversation.scripted import tone
 from deployments.local_ray import ROOT, free_ports, processes_of
 from realtime.parse import MAX_APPEND_BYTES
+from tests.scenarios.malformed import malformed
 from tests.serve.server import CONFIG, GONE_WITHIN_S, Server, configuration, launched, sockets_of
 from tests.stock_events import stock_event
 
@@ -257,6 +260,28 @@ async def test_nonsense_is_answered_and_the_session_lives(watched: Watched, fram
             await until(client, "error")
         await say(client, "input_audio_buffer.clear")
         await until(client, "input_audio_buffer.cleared")
+
+
+async def test_malformed_frames_by_the_thousand_are_answered_one_by_one(watched: Watched) -> None:
+    frames = list(islice(filter(can_be_sent, malformed(Random(1))), 2000))
+
+    async def send(client: ClientConnection) -> None:
+        for frame in frames:
+            await client.send(frame)
+
+    async with undisturbed(watched), connect(watched.server) as client:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send(client))
+            for _ in frames:
+                error = (await until(client, "error"))["error"]
+                assert error["type"] == "invalid_request_error"
+        await say(client, "input_audio_buffer.clear")
+        await until(client, "input_audio_buffer.cleared")
+
+
+def can_be_sent(frame: str | bytes) -> bool:
+    """A text with half a surrogate pair in it, not written as an escape, is no text on a wire."""
+    return isinstance(frame, bytes) or not any("\ud800" <= character <= "\udfff" for character in frame)
 
 
 @pytest.mark.parametrize(

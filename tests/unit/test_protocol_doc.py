@@ -1,4 +1,4 @@
-"""The tables of docs/protocol.md against the code."""
+"""The tables of docs/protocol.md say what the code does. That they are up to date, test_docs.py sees to."""
 
 from __future__ import annotations
 
@@ -9,53 +9,103 @@ from typing import Any, get_args
 import pytest
 
 from conversation.errors import ClientError
+from docs import protocol_tables
 from realtime.client_events import CLIENT_EVENT_TYPES
+from realtime.error_codes import CODES
 from realtime.parse import typed
 from realtime.server_events import EventType
+from realtime.session_object import SessionObject, new_session
+from tests.unit.test_realtime_session_object import DEFAULTS
 
-_DOC = Path(__file__).parents[2] / "docs" / "protocol.md"
+ROOT = Path(__file__).parents[2]
 
-
-def table(heading: str) -> dict[str, str]:
-    """The rows under a heading: the name in the first cell, and the second cell."""
-    section = _DOC.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return dict(re.findall(r"^\| `?([^`|]+?)`? \| (.*?) ?\|$", section, re.MULTILINE))
-
-
-def test_the_client_events_are_those_that_are_understood() -> None:
-    rows = table("What a client may send")
-    understood = {name for name, note in rows.items() if not note.startswith("no:") and name != "event"}
-    assert understood == set(CLIENT_EVENT_TYPES)
+MADE_UP = re.compile(
+    "(integer|decimal)_(below_min|above_max)_value|(string|array|object)_(below_min|above_max)_length"
+    "|item_(retrieve|delete|truncate)_invalid_item_id"
+)
+"""Codes whose names are put together."""
 
 
-def test_the_server_events_are_those_that_are_sent() -> None:
-    assert table("What the server sends").keys() - {"event"} == set(get_args(EventType))
+def names(table: str) -> list[str]:
+    """The first cell of each row."""
+    return re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
 
 
-def test_what_is_said_to_be_unsupported_is_refused_so() -> None:
-    item = {"type": "message", "role": "user"}
-    events: dict[str, dict[str, Any]] = {
-        "item.type": {"type": "conversation.item.create", "item": {"type": "mcp_call"}},
-        "item.content[0].type": {
-            "type": "conversation.item.create",
-            "item": {**item, "content": [{"type": "input_image"}]},
-        },
-        "type": {"type": "output_audio_buffer.clear"},
-    }
-    documented = {name for name in table("Not supported yet") if not name.startswith("session.")}
-    assert documented - {"field"} == set(events)
-    for param, event in events.items():
-        with pytest.raises(ClientError) as caught:
-            typed(event)
-        assert (caught.value.code, caught.value.param) == ("unsupported_value", param)
+def test_every_event_is_in_its_table() -> None:
+    assert names(protocol_tables.client_events()) == sorted(CLIENT_EVENT_TYPES)
+    assert names(protocol_tables.server_events()) == list(get_args(EventType))
 
 
-def test_every_code_that_the_code_raises_is_in_the_table() -> None:
-    root = _DOC.parents[1]
-    sources = [*(root / "realtime").glob("*.py"), *(root / "conversation").glob("*.py")]
-    raised = {
-        code for source in sources for code in re.findall(r"ClientError\(\s*f?\"(\w+)\"", source.read_text())
-    }
-    errors = _DOC.read_text().split("\n## Errors\n")[1]
+def test_the_table_of_codes_has_those_that_the_code_raises_and_no_others() -> None:
+    raised: set[str] = set()
+    for folder in ("realtime", "conversation", "deployments/ingress"):
+        for source in (ROOT / folder).glob("*.py"):
+            raised |= set(re.findall(r"(?:ClientError|return _?\w*rror)\(\s*\"(\w+)\"", source.read_text()))
     assert raised
-    assert {code for code in raised if f"`{code}`" not in errors} == set()
+    assert raised <= set(CODES)
+    assert {code for code in CODES if not MADE_UP.fullmatch(code)} <= raised
+
+
+def session() -> SessionObject:
+    return new_session("sess", "m", DEFAULTS)
+
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "type": {},
+    "item.type": {"type": "conversation.item.create", "item": {}},
+    "item.content[].type": {
+        "type": "conversation.item.create",
+        "item": {"type": "message", "role": "user", "content": [{}]},
+    },
+    "response.tools[].type": {"type": "response.create", "response": {"tools": [{}]}},
+    "response.tool_choice.type": {"type": "response.create", "response": {"tool_choice": {}}},
+    "session.tools[].type": {"type": "session.update", "session": {"type": "realtime", "tools": [{}]}},
+    "session.tool_choice.type": {
+        "type": "session.update",
+        "session": {"type": "realtime", "tool_choice": {}},
+    },
+}
+"""An event with room for something unsupported, by the field that the table names."""
+
+
+def test_what_the_table_calls_unsupported_is_refused_so() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| (.*?) \|", protocol_tables.refused(), re.MULTILINE)
+    assert {field for field, _ in rows} == set(EXAMPLES)
+    for field, kinds in rows:
+        for kind in kinds.replace("`", "").split(", "):
+            event = EXAMPLES[field]
+            holder: Any = event
+            for step in re.findall(r"\w+|\[\]", field)[:-1]:
+                holder = holder[0 if step == "[]" else step]
+            holder["type"] = kind
+            with pytest.raises(ClientError) as caught:
+                session().updated(typed(event).session, voice_locked=False)  # type: ignore[union-attr]
+            assert (caught.value.code, caught.value.param) == (
+                "unsupported_value",
+                field.replace("[]", "[0]"),
+            )
+
+
+def test_what_the_table_says_is_without_effect_changes_nothing_but_the_echo() -> None:
+    examples: dict[str, Any] = {
+        "tracing": "auto",
+        "truncation": "disabled",
+        "prompt": {"id": "p"},
+        "include": ["item.input_audio_transcription.logprobs"],
+        "reasoning": {"effort": "low"},
+        "parallel_tool_calls": False,
+        "audio.input.noise_reduction": {"type": "near_field"},
+        "audio.input.transcription.model": "other",
+        "audio.input.transcription.delay": "low",
+    }
+    idle = re.findall(r"^\| `([^`]+)` \| .*? \| Without effect", protocol_tables.session(), re.MULTILINE)
+    assert set(idle) == set(examples)
+    on = session().updated(
+        {"type": "realtime", "audio": {"input": {"transcription": {}}}}, voice_locked=False
+    )
+    for field, value in examples.items():
+        for step in reversed(field.split(".")):
+            value = {step: value}
+        changed = on.updated({"type": "realtime", **value}, voice_locked=False)
+        assert changed.on_the_wire() != on.on_the_wire(), field
+        assert changed.settings() == on.settings(), field

@@ -112,6 +112,8 @@ def test_the_id_that_an_error_echoes_is_any_text_and_nothing_else() -> None:
             "invalid_value",
             "item.content[0].text",
         ),
+        ({"type": "\ud800"}, "invalid_value", None),
+        (message(role="\ud800"), "invalid_value", "item.role"),
         (message(content=[{"type": "input_image"}]), "unsupported_value", "item.content[0].type"),
         (message(status="finished"), "invalid_value", "item.status"),
         (
@@ -175,7 +177,7 @@ def test_the_id_that_an_error_echoes_is_any_text_and_nothing_else() -> None:
         ({"type": "input_audio_buffer.append", "audio": "", "x": 1}, "unknown_parameter", "x"),
     ],
 )
-def test_what_is_wrong_with_an_event_is_named(event: dict[str, Any], code: str, param: str) -> None:
+def test_what_is_wrong_with_an_event_is_named(event: dict[str, Any], code: str, param: str | None) -> None:
     error = refusal(event)
     assert (error.code, error.param) == (code, param), error.message
 

@@ -289,7 +289,7 @@ def test_an_answer_cut_off_by_its_limit_is_incomplete() -> None:
 
 def test_a_failed_response_says_what_failed() -> None:
     failed = Response("resp_1", "audio", "anna", status="failed", failure=Failure("tts_failed", "No voice."))
-    [event] = told(ResponseDone(failed))
+    _, event = told(ResponseStarted(replace(failed, status="in_progress")), ResponseDone(failed))
     error = {"type": "server_error", "code": "tts_failed", "message": "No voice."}
     assert event["response"]["status_details"] == {"type": "failed", "error": error}
 

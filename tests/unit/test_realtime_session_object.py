@@ -190,16 +190,19 @@ def test_functions_are_offered_and_cleared() -> None:
     assert (cleared.settings().tools, cleared.settings().tool_choice) == ((), "auto")
 
 
+def test_pipecat_is_told_of_no_field_of_transcription_that_it_did_not_send() -> None:
+    """It takes `model`, `language` and `prompt`; anything else, null or not, ends its session."""
+    for asked in ({"model": "gpt-realtime-whisper"}, {"model": "whisper-1", "prompt": "Antiphon"}, {}):
+        session = updated(hearing(transcription=asked))
+        assert session.on_the_wire()["audio"]["input"]["transcription"] == asked
+
+
 def test_any_transcription_model_turns_transcription_on() -> None:
     session = updated(hearing(transcription={"model": "gpt-4o-mini-transcribe", "language": "en"}))
     assert session.settings().transcribe
     assert session.on_the_wire()["audio"]["input"]["transcription"] == {
         "model": "gpt-4o-mini-transcribe",
         "language": "en",
-        "languages": None,
-        "prompt": None,
-        "keywords": None,
-        "delay": None,
     }
     off = session.updated({"type": "realtime", **hearing(transcription=None)}, voice_locked=False)
     assert not off.settings().transcribe
