@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conversation.audio import HEARING_HZ, Audio, Samples
-from conversation.errors import ConfigError, StageFailed
+from conversation.errors import ConfigError
 from conversation.stages import Hints, Transcript
+from deployments.asr.segments import hints_of_each, is_audible
 from deployments.model_thread import ModelThread
 from deployments.onnx import OnnxModel
 from deployments.weights import locate
@@ -32,17 +33,11 @@ from deployments.weights import locate
 if TYPE_CHECKING:
     from onnxruntime import RunOptions
 
-LONGEST_S = 30.0
-"""The most that `SegmentAsr` may be given."""
-
 SHORTEST_S = 1.0
 """A shorter segment is followed by silence up to here. Measured here on words of 0.3 s: alone, "No." gave
 "No, no," and "Go on." gave "The one who won'"; with the silence both were right. Below 0.07 s the encoder has
 no output at all.
 """
-
-SILENCE_PEAK = 1e-3
-"""-60 dBFS. Any microphone's own noise is louder, so nobody can have spoken."""
 
 TOKENS_PER_S = 6.5
 """The fastest that people speak, in tokens; a decoder that goes on is repeating itself.
@@ -101,13 +96,12 @@ class Moonshine:
         """See `SegmentAsr.transcribe`; it takes no hints. Cancelled, it gives the thread back within one
         operator of the model.
 
-        Raises StageFailed for another rate than 16 kHz, a segment longer than LONGEST_S, or when the model
+        Raises StageFailed for another rate than 16 kHz, a segment of more than 30 s, or when the model
         fails.
         """
         from onnxruntime import RunOptions
 
-        for segment in segments:
-            _check(segment)
+        hints_of_each(segments, hints)
         options = RunOptions()
         work = partial(self._transcribe, [segment.samples for segment in segments], options)
         try:
@@ -119,7 +113,7 @@ class Moonshine:
     def _transcribe(self, segments: list[Samples], options: RunOptions) -> Iterator[str | None]:
         """Yields the text of each segment, and None between the steps on the way to it."""
         for samples in segments:
-            if not _is_audible(samples):
+            if not is_audible(samples):
                 yield ""
                 continue
             audio = np.pad(samples, (0, max(0, round(SHORTEST_S * HEARING_HZ) - len(samples))))[None]
@@ -177,19 +171,6 @@ class Moonshine:
         if line.doubtful or text == _NO_WORDS or not any(character.isalnum() for character in text):
             return ""
         return text
-
-
-def _check(segment: Audio) -> None:
-    if segment.rate_hz != HEARING_HZ:
-        raise StageFailed("asr", f"a segment must be at {HEARING_HZ} Hz, got {segment.rate_hz} Hz")
-    if segment.duration_s > LONGEST_S:
-        raise StageFailed(
-            "asr", f"a segment may last {LONGEST_S:.0f} s, got {segment.duration_s:.1f} s; cut it at a pause"
-        )
-
-
-def _is_audible(samples: Samples) -> bool:
-    return bool(np.abs(samples).max(initial=0.0) >= SILENCE_PEAK)
 
 
 def _token_limit(samples: int) -> int:

@@ -19,9 +19,10 @@ import numpy as np
 from conversation.audio import HEARING_HZ, Audio, Samples
 from conversation.stages import Hints, Transcript, Word
 from conversation.words import wide
-from deployments.asr.batches import batches, hints_of_each
+from deployments.asr.batches import batches
 from deployments.asr.hotwords import hotwords
 from deployments.asr.punctuation import Punctuation
+from deployments.asr.segments import hints_of_each
 from deployments.funasr_library import open_model
 from deployments.model_thread import ModelThread
 

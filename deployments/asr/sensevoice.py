@@ -14,7 +14,8 @@ import numpy as np
 
 from conversation.audio import HEARING_HZ, Audio, Samples
 from conversation.stages import Hints, Transcript
-from deployments.asr.batches import batches, hints_of_each
+from deployments.asr.batches import batches
+from deployments.asr.segments import hints_of_each
 from deployments.funasr_library import open_model
 from deployments.model_thread import ModelThread
 

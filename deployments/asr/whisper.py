@@ -26,11 +26,9 @@ from numpy.typing import NDArray
 from conversation.audio import HEARING_HZ, Audio, Samples
 from conversation.errors import ConfigError, StageFailed
 from conversation.stages import Hints, Transcript
+from deployments.asr.segments import LONGEST_S, hints_of_each, is_audible
 from deployments.model_thread import ModelThread
 from deployments.weights import locate
-
-LONGEST_S = 30.0
-"""The most that the model hears, and that `SegmentAsr` may be given."""
 
 SHORTEST_WINDOW_S = 10.0
 SILENCE_AFTER_S = 5.0
@@ -45,9 +43,6 @@ SHORTEST_S = 0.1
 """A shorter segment gets silence up to here: the window of one frame must fit in."""
 
 FRAMES_PER_S = 100
-
-SILENCE_PEAK = 1e-3
-"""-60 dBFS. Any microphone's own noise is louder, so nobody can have spoken."""
 
 NO_SPEECH_PROBABILITY = 0.6
 DOUBTFUL_LOG_PROBABILITY = -1.0
@@ -123,11 +118,7 @@ class Whisper:
         Raises StageFailed for another rate than 16 kHz, a segment longer than LONGEST_S, another number of
         hints than of segments, or when the model fails.
         """
-        for segment in segments:
-            _check(segment)
-        if hints and len(hints) != len(segments):
-            raise StageFailed("asr", f"{len(segments)} segments came with the hints of {len(hints)}")
-        told = hints or [Hints()] * len(segments)
+        told = hints_of_each(segments, hints)
         work = partial(self._transcribe, [segment.samples for segment in segments], told)
         async with aclosing(self._thread.stream(work)) as steps:
             return [transcript async for transcript in steps if transcript is not None]
@@ -135,7 +126,7 @@ class Whisper:
     def _transcribe(self, segments: list[Samples], hints: Sequence[Hints]) -> Iterator[Transcript | None]:
         """Yields the transcript of each segment, and None between the steps on the way to it."""
         for samples, told in zip(segments, hints, strict=True):
-            if not _is_audible(samples):
+            if not is_audible(samples):
                 yield Transcript("")
                 continue
             try:
@@ -209,19 +200,6 @@ def _checked(directory: Path) -> Path:
             f"{directory} lacks {', '.join(missing)}; does `weights:` name a Whisper model for CTranslate2?"
         )
     return directory
-
-
-def _check(segment: Audio) -> None:
-    if segment.rate_hz != HEARING_HZ:
-        raise StageFailed("asr", f"a segment must be at {HEARING_HZ} Hz, got {segment.rate_hz} Hz")
-    if segment.duration_s > LONGEST_S:
-        raise StageFailed(
-            "asr", f"a segment may last {LONGEST_S:.0f} s, got {segment.duration_s:.1f} s; cut it at a pause"
-        )
-
-
-def _is_audible(samples: Samples) -> bool:
-    return bool(np.abs(samples).max(initial=0.0) >= SILENCE_PEAK)
 
 
 def _style(language: str, asked: str | None) -> str:

@@ -7,7 +7,8 @@ from conversation.audio import HEARING_HZ, Audio, silence
 from conversation.errors import StageFailed
 from conversation.scripted import tone
 from conversation.stages import Hints
-from deployments.asr.batches import batches, hints_of_each
+from deployments.asr.batches import batches
+from deployments.asr.segments import hints_of_each
 
 
 def test_those_that_are_told_the_same_go_together_by_length() -> None:
