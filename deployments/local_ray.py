@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from conversation.errors import ConfigError
 from deployments.local_haproxy import LOOPBACK, write_haproxy
 
@@ -37,7 +39,7 @@ HOME_LIMIT = 30
 
 INGRESS_PORTS = 50
 """For ingress replicas; one that is given up rests for a minute, see serve.env."""
-FIRST_PORT, LAST_PORT = 20_000, 29_999
+FIRST_PORT, FIRST_RESERVED, LAST_PORT = 20_000, 22_000, 29_999
 """Where servers look for them: below the range (from 32768 on Linux) from which connections take theirs."""
 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
@@ -86,9 +88,9 @@ def closed_environment() -> dict[str, str]:
 def own_environment(home: Path) -> dict[str, str]:
     """What must differ between two servers on one machine."""
     haproxy = home / "h"
-    metrics, stats, fallback_http, fallback_grpc = free_ports(4)
-    http = free_range(INGRESS_PORTS)
-    grpc = free_range(INGRESS_PORTS)
+    ports = reserved_ports(4 + 2 * INGRESS_PORTS)
+    metrics, stats, fallback_http, fallback_grpc = ports[:4]
+    http, grpc = ports[4 : 4 + INGRESS_PORTS], ports[4 + INGRESS_PORTS :]
     return {
         MARK: str(home),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
@@ -210,21 +212,44 @@ def require_free(port: int, host: str = LOOPBACK) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, none twice."""
+    """Ports that nobody listens on, none twice, and none that `reserved_ports` gives."""
     ports: list[int] = []
     while len(ports) < count:
-        port = random.randint(FIRST_PORT, LAST_PORT)
+        port = random.randrange(FIRST_PORT, FIRST_RESERVED)
         if port not in ports and _is_free(port):
             ports.append(port)
     return ports
 
 
-def free_range(count: int) -> range:
-    """Ports in a row that nobody listens on. A port of them that is taken meanwhile is skipped by Serve."""
-    while True:
-        start = random.randrange(FIRST_PORT, LAST_PORT - count)
-        if all(_is_free(port) for port in range(start, start + count)):
-            return range(start, start + count)
+def reserved_ports(count: int) -> range:
+    """Ports in a row that nobody listens on, and that no other server takes while this process lives.
+
+    A port is chosen seconds before it is listened on, and two servers may start at the same moment. So each
+    locks a block of ports, by a file in the directory for temporary ones; where another user's files are in
+    the way, it does without.
+    """
+    blocks = [range(start, start + count) for start in range(FIRST_RESERVED, LAST_PORT - count, count)]
+    random.shuffle(blocks)
+    free = (block for block in blocks if all(map(_is_free, block)))
+    unlocked: range | None = None
+    for block in free:
+        lock = FileLock(Path(tempfile.gettempdir(), f"antiphon-ports-{block.start}.lock"), blocking=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            continue
+        except OSError:
+            unlocked = block
+            continue
+        _locks.append(lock)
+        return block
+    if unlocked is None:
+        raise ConfigError(f"no {count} free ports in a row between {FIRST_RESERVED} and {LAST_PORT}")
+    return unlocked
+
+
+_locks: list[FileLock] = []
+"""Held until this process ends."""
 
 
 def _is_free(port: int) -> bool:
