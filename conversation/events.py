@@ -170,6 +170,21 @@ class OutputAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputHeld:
+    """The user made a sound: the agent pauses, and what was sent is not to be played on until more is known.
+    Then follows OutputResumed or the end of the response."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputResumed:
+    """It was nothing: the agent goes on from the sample at which it paused."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutputArguments:
     """More of the arguments of a call."""
 
@@ -223,6 +238,8 @@ Event = (
     | OutputStarted
     | OutputText
     | OutputAudio
+    | OutputHeld
+    | OutputResumed
     | OutputArguments
     | OutputDone
     | ResponseDone

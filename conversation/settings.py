@@ -27,6 +27,10 @@ class _Strict(BaseModel):
 
 Eagerness = Literal["low", "medium", "high"]
 
+BargeIn = Literal["any_sound", "speech", "words"]
+"""What of the user's stops the agent: whatever the VAD takes for speech, at once; speech that is longer than
+a backchannel or says something else; or only words that are no backchannel."""
+
 
 class TurnDetection(_Strict):
     """Turns are taken by voice activity. Names and defaults are those of `server_vad` in the Realtime API.
@@ -47,6 +51,9 @@ class TurnDetection(_Strict):
     """Answer when the turn is over."""
     interrupt_response: bool = True
     """The user's voice stops the agent's."""
+    barge_in: BargeIn = "speech"
+    """How much of it that takes. But for `any_sound`, the agent holds its tongue at the onset, and goes on
+    from the same sample where it was nothing."""
     idle_timeout_ms: Annotated[int, Field(ge=5000, le=30_000)] | None = None
     """After an answer and so much silence the agent speaks again by itself; None: it waits."""
 
@@ -79,6 +86,14 @@ class Settings(_Strict):
     tools: tuple[Tool, ...] = ()
     """Functions of the client's that the agent may call."""
     tool_choice: ToolChoice = "auto"
+    paced: bool = True
+    """Speech is sent little ahead of playback. Otherwise as fast as it comes, and `barge_in` is as for
+    `any_sound`: what is sent cannot be held."""
+    holds: bool = False
+    """The client falls silent as soon as it is told to hold, keeps what it has not played, and goes on from
+    there when it is told to resume."""
+    speculate: bool = True
+    """Answers may be prepared while the turn may still go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from conversation.events import (
     OutputArguments,
     OutputAudio,
     OutputDone,
+    OutputHeld,
+    OutputResumed,
     OutputStarted,
     OutputText,
     Response,
@@ -76,6 +78,8 @@ EventType = Literal[
     "response.content_part.done",
     "response.output_item.done",
     "response.done",
+    "antiphon.output.hold",
+    "antiphon.output.resume",
     "antiphon.turn.timing",
 ]
 """All that is ever sent."""
@@ -95,6 +99,8 @@ NOTES: Mapping[EventType, str] = {
     "response.created": "at once where the client asked for it",
     "response.output_audio.delta": "in the output format, sent little ahead of its playback",
     "response.done": "exactly once for each `response.created`; nothing of the response follows",
+    "antiphon.output.hold": "extension, see below",
+    "antiphon.output.resume": "extension, see below",
     "antiphon.turn.timing": "extension, see below",
 }
 """What docs/protocol.md says of some."""
@@ -302,6 +308,13 @@ class ServerEvents:
         self._spoken.pop(event.response.id, None)
         self._encodings.pop(event.response.id, None)
         self._aside.discard(event.response.id)
+
+    @_told.register
+    def _(self, event: OutputHeld | OutputResumed) -> Told:
+        if self._extensions:
+            held = isinstance(event, OutputHeld)
+            kind: EventType = "antiphon.output.hold" if held else "antiphon.output.resume"
+            yield kind, {"response_id": event.response_id}
 
     @_told.register
     def _(self, event: TurnTimed) -> Told:

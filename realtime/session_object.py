@@ -29,6 +29,9 @@ from realtime.validation import Wire, checked, null_is_not_given
 _SESSION = TypeAdapter(Session)
 _TRANSCRIPTION = TypeAdapter(TranscriptionSession)
 
+_OURS = {"eagerness", "barge_in"}
+"""Of turn detection: what `server_vad` does not have."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionObject:
@@ -145,11 +148,11 @@ class SessionObject:
             "create_response": shape.create_response and not self.is_transcription,
             "interrupt_response": shape.interrupt_response,
         }
+        vad = self.defaults.turn_detection or TurnDetection()
         if isinstance(shape, ServerVad):
             given = {name: value for name, value in shape if name != "type"}
-            return TurnDetection(**{**given, **answers})
+            return TurnDetection(**{**given, **answers, "barge_in": vad.barge_in})
         eagerness: Eagerness = "medium" if shape.eagerness == "auto" else shape.eagerness
-        vad = self.defaults.turn_detection or TurnDetection()
         return vad.model_copy(update={**answers, "eagerness": eagerness})
 
 
@@ -187,7 +190,7 @@ def _vad(server_vad: type[V], defaults: Settings) -> V | SemanticVad | None:
     if detection is None:
         return None
     if detection.eagerness is None:
-        return server_vad(**detection.model_dump(exclude={"eagerness"}))
+        return server_vad(**detection.model_dump(exclude=_OURS))
     return SemanticVad(
         type="semantic_vad",
         eagerness=detection.eagerness,
@@ -221,5 +224,5 @@ def _complete_turn_detection(merged: dict[str, Any], defaults: Settings) -> None
     if isinstance(hearing, dict) and isinstance(vad, dict) and vad.get("type") == "server_vad":
         known = ServerVad.model_fields
         given = {name: value for name, value in vad.items() if value is not None or name not in known}
-        ours = (defaults.turn_detection or TurnDetection()).model_dump(exclude={"eagerness"})
+        ours = (defaults.turn_detection or TurnDetection()).model_dump(exclude=_OURS)
         hearing["turn_detection"] = {**ours, **given}

@@ -22,9 +22,9 @@ WHOLE = (
     "librivox-0890",
     "librivox-0920",
 )
-"""Those of the ten human clips that it takes for finished: chosen by its answers, so this guards against change and
-is no measure of quality. The other three (cards-004, librivox-0880, librivox-0930) are whole sentences as well, and it
-misses them after 0.2 s of silence or less."""
+"""Those of the ten human clips that it takes for finished: chosen by its answers, so this guards against
+change and is no measure of quality. The other three (cards-004, librivox-0880, librivox-0930) are whole
+sentences as well, and it misses them after 0.2 s of silence or less."""
 BROKEN_OFF = ("librivox-0870", "librivox-0880", "librivox-0930")
 """Likewise: cut at 60 %, seven of the ten are taken for finished, the five card readings among them."""
 PAUSE_S = 0.2
