@@ -23,7 +23,7 @@ MANIFEST = FOLDER / "manifest.yaml"
 Origin = Literal["human", "synthetic"]
 """What made the sound: somebody's mouth, or a machine. Numbers of the two are never put together."""
 
-Kind = Literal["reading", "question", "backchannel", "interruption", "pause", "cough", "noise"]
+Kind = Literal["reading", "question", "backchannel", "interruption", "pause", "cough", "laugh", "noise"]
 """A reading is a sentence read from paper; a pause is a sentence with a long silence inside it."""
 
 Ms = Annotated[int, Field(ge=0)]

@@ -110,6 +110,21 @@ BACKCHANNELS = [
     ("kal", "sure", "sure"),
     ("slt", "yes", "yes"),
     ("rms", "oh really", "oh really"),
+    ("f3", "uh-huh", "[[,Vh'V]]"),
+    ("m3", "mm-hmm", "[[m'm: h'm:]]"),
+    ("awb", "yeah", "yeah"),
+    ("rms", "yeah, yeah", "yeah, yeah"),
+    ("kal", "okay", "okay"),
+    ("awb", "I see", "I see"),
+    ("slt", "right", "right"),
+    ("kal", "wow", "wow"),
+    ("rms", "got it", "got it"),
+    ("slt", "of course", "of course"),
+    ("awb", "really", "really"),
+    ("f3", "hm", "[[h'm:]]"),
+    ("slt", "oh", "oh"),
+    ("rms", "that's right", "that's right"),
+    ("kal", "exactly", "exactly"),
 ]
 """Voice, text, and what is said to the machine: eSpeak's phonemes where it would spell the text."""
 
@@ -122,7 +137,24 @@ INTERRUPTIONS = [
     ("kal", "That is not what I asked."),
     ("slt", "Excuse me, I have another question."),
     ("f3", "Sorry, can you say that again?"),
+    ("f3", "Stop."),
+    ("kal", "Stop it."),
+    ("awb", "Wait."),
+    ("m3", "Wait a minute."),
+    ("slt", "No, I meant the other one."),
+    ("f3", "No, no, that is wrong."),
+    ("rms", "What about tomorrow?"),
+    ("awb", "Can you say that more slowly?"),
+    ("m3", "Sorry, I have to go."),
+    ("rms", "Actually, never mind."),
+    ("slt", "Okay, but what does it cost?"),
+    ("awb", "Yes, but why?"),
+    ("kal", "Right, and how long does it take?"),
+    ("slt", "Let me ask you something else."),
+    ("rms", "Please be quiet."),
+    ("awb", "How do I get there?"),
 ]
+"""Some begin as a backchannel does."""
 
 PAUSES = [
     ("slt", "I would like to book a table,", 600, "for four people on Friday evening."),
@@ -131,10 +163,15 @@ PAUSES = [
     ("slt", "My phone number is five five five,", 750, "two one eight four."),
     ("rms", "I was thinking about,", 800, "going to the mountains this weekend."),
     ("awb", "What is the difference between,", 900, "a cold and the flu?"),
+    ("slt", "Could you tell me,", 600, "when the next train leaves?"),
+    ("rms", "I need something for,", 700, "a very bad headache."),
+    ("awb", "My sister and I,", 800, "want to rent a car in June."),
+    ("slt", "Please send it to,", 900, "forty two Park Street."),
 ]
 """Two parts are synthesised apart, the first with the tone of a comma."""
 
 TWO_COUGHS = [(0.0, noises.cough(2, throat=1.25)), (0.45, noises.cough(3, throat=1.25))]
+THREE_COUGHS = [(0.0, noises.cough(11)), (0.4, noises.cough(12)), (1.0, noises.cough(13))]
 
 NOISES: list[tuple[Kind, str, noises.Signal]] = [
     ("cough", "one cough", noises.cough(1)),
@@ -144,6 +181,19 @@ NOISES: list[tuple[Kind, str, noises.Signal]] = [
     ("noise", "a keyboard", noises.typing(6)),
     ("noise", "a cup that is put down", noises.cup(7)),
     ("noise", "pink noise", noises.pink(8)),
+]
+
+
+MORE_NOISES: list[tuple[Kind, str, noises.Signal]] = [
+    ("cough", "one cough, a longer throat", noises.cough(10, throat=0.85)),
+    ("cough", "three coughs", noises.placed(THREE_COUGHS, 1.5)),
+    ("cough", "another throat that is cleared", noises.throat_clearing(14)),
+    ("laugh", "a short laugh", noises.laugh(15, calls=3, pitch_hz=210)),
+    ("laugh", "a long laugh", noises.laugh(16, calls=6, pitch_hz=150)),
+    ("laugh", "a laugh, higher", noises.laugh(17, calls=4, pitch_hz=290)),
+    ("noise", "a door that falls shut", noises.door(18)),
+    ("noise", "another keyboard", noises.typing(19)),
+    ("noise", "paper", noises.paper(20)),
 ]
 
 
@@ -229,7 +279,7 @@ def _noises() -> Iterator[Clip]:
     many = [said(voice, text) for voice, text in QUESTIONS[:6]]
     babble: tuple[Kind, str, noises.Signal] = ("noise", "babble of six voices", noises.babble(many, 9))
     numbers: dict[Kind, int] = {}
-    for kind, what, signal in [*NOISES, babble]:
+    for kind, what, signal in [*NOISES, babble, *MORE_NOISES]:
         number = numbers[kind] = numbers.get(kind, 0) + 1
         yield _kept(
             _with_silence_around([_leveled(signal)]),

@@ -43,6 +43,24 @@ def throat_clearing(seed: int) -> Signal:
     return np.asarray(push * (rough / rough.std() + 0.6 * air / air.std()))
 
 
+def laugh(seed: int, *, calls: int, pitch_hz: float) -> Signal:
+    """So many calls ("ha"), voiced with a breath before each, falling in pitch and loudness.
+
+    Source of their rate, 4.4 a second: Bachorowski, Smoski and Owren, "The Acoustic Features of Human
+    Laughter", Journal of the Acoustical Society of America 110(3), 2001.
+    """
+    rng = np.random.default_rng(seed)
+    one_s = 1 / 4.4
+    parts = []
+    for number in range(calls):
+        voice = pulses(rng, one_s, pitch_hz * 0.95**number) * decay(one_s, 0.05, delay_s=0.06, attack_s=0.02)
+        breath = shaped(rng, one_s, resonances([700, 1500, 2500], width_hz=400))
+        breath = breath * decay(one_s, 0.03, attack_s=0.02)
+        call = voice / voice.std() + 0.4 * breath / breath.std()
+        parts.append((number * one_s, 0.85**number * call))
+    return placed(parts, calls * one_s)
+
+
 def knocks(seed: int) -> Signal:
     """Three on a wooden door."""
     rng = np.random.default_rng(seed)
@@ -66,6 +84,24 @@ def cup(seed: int) -> Signal:
     rng = np.random.default_rng(seed)
     ring = modes(0.5, [1850, 3120, 4870, 6400], decay_s=0.07)
     return placed([(0.0, ring), (rng.uniform(0.05, 0.07), 0.4 * ring)], 0.6)
+
+
+def door(seed: int) -> Signal:
+    """One that falls shut: the lock, and the wood after it."""
+    rng = np.random.default_rng(seed)
+    lock = shaped(rng, 0.06, lambda hz: (hz > 800) * 1.0) * decay(0.06, 0.01)
+    wood = modes(0.5, [65, 130, 245, 410], decay_s=0.09)
+    return placed([(0.0, 0.6 * lock / np.abs(lock).max()), (0.03, wood / np.abs(wood).max())], 0.6)
+
+
+def paper(seed: int) -> Signal:
+    """A second of a sheet that is folded: crackles, close together."""
+    rng = np.random.default_rng(seed)
+    starts_s = np.sort(rng.uniform(0, 0.95, 60))
+    crackle = [shaped(rng, 0.02, lambda hz: (hz > 2000) * 1.0) * decay(0.02, 0.003) for _ in starts_s]
+    loudness = rng.uniform(0.1, 1, len(starts_s))
+    placed_at = zip(starts_s.tolist(), loudness, crackle, strict=True)
+    return placed([(at_s, gain * sound) for at_s, gain, sound in placed_at], 1.0)
 
 
 def pink(seed: int) -> Signal:

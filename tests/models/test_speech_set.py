@@ -23,7 +23,7 @@ async def written(moonshine: Moonshine, clips: list[Clip]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("kind", "origin", "at_most"),
-    [("reading", "human", 0.1), ("question", "synthetic", 0.1), ("pause", "synthetic", 0.1)],
+    [("reading", "human", 0.1), ("question", "synthetic", 0.1), ("pause", "synthetic", 0.2)],
 )
 async def test_sentences_are_understood(
     moonshine: Moonshine, kind: Kind, origin: Origin, at_most: float
@@ -37,11 +37,11 @@ async def test_most_of_the_interruptions_are_understood_to_the_word(moonshine: M
     clips = speech_set("interruption")
     texts = await written(moonshine, clips)
     right = [text for clip, text in zip(clips, texts, strict=True) if text == plain(clip.text or "")]
-    assert len(right) >= 6
+    assert len(right) >= 0.75 * len(clips)
 
 
 async def test_no_sentence_is_heard_in_coughs_and_noise(moonshine: Moonshine) -> None:
-    clips = [clip for clip in speech_set() if clip.text is None]
+    clips = [*speech_set("cough"), *speech_set("noise")]
     for clip, text in zip(clips, await written(moonshine, clips), strict=True):
         assert len(text.split()) <= 1, clip.name
 

@@ -45,11 +45,12 @@ def test_a_sound_is_the_one_that_was_listed_and_its_marks_lie_inside(clip: Clip)
 
 def test_every_kind_is_there_and_says_who_made_it() -> None:
     kinds = {kind: len(speech_set(kind)) for kind in ("question", "backchannel", "interruption", "pause")}
-    assert kinds == {"question": 12, "backchannel": 10, "interruption": 8, "pause": 6}
-    assert len(speech_set("cough")) + len(speech_set("noise")) == 8
+    assert kinds == {"question": 12, "backchannel": 25, "interruption": 24, "pause": 10}
+    wordless = {kind: len(speech_set(kind)) for kind in ("cough", "laugh", "noise")}
+    assert wordless == {"cough": 6, "laugh": 3, "noise": 8}
     for clip in speech_set():
         assert clip.file.startswith(f"{clip.origin}/")
-        assert (clip.text is None) == (clip.kind in ("cough", "noise"))
+        assert (clip.text is None) == (clip.kind in ("cough", "laugh", "noise"))
 
 
 def test_a_sentence_with_a_pause_has_one_of_600_to_900_ms() -> None:
