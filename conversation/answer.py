@@ -6,7 +6,7 @@ exactly what was sent. It does not know where words, calls and sound come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -30,7 +30,7 @@ from conversation.history import History, not_speech
 from conversation.items import AudioPart, CallItem, Item, MessageItem, TextPart, new_id
 from conversation.kept import Recording
 from conversation.playback import Playback
-from conversation.stages import ToolCall, ToolCallDelta, Usage
+from conversation.stages import ToolCall, ToolCallDelta, Usage, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Begun:
 
 
 class Answer:
-    """One response of the agent. `open` first, `close` once; in between `say`, `play` and the calls.
+    """One response of the agent. `open` first, `close` once; in between `say`, `time`, `play` and the calls.
 
     What is said after it was closed, nobody is told.
     """
@@ -95,6 +95,11 @@ class Answer:
         self._emit(
             OutputText(self.response.id, begun.item.id, text, self.response.modality, begun.output_index)
         )
+
+    def time(self, words: Iterable[Word]) -> None:
+        """When the next words of the last clause said are heard, from its first sample on."""
+        if not self._closed:
+            self._clauses[-1].times += words
 
     def play(self, audio: Audio) -> None:
         """Sound of the last clause said."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from conversation.stages import Word
 from conversation.words import letters, words
 
 _TYPICAL_LETTER_S = 0.065
@@ -22,13 +23,15 @@ class SpokenClause:
     samples: int = 0
     complete: bool = False
     """All of its audio was sent."""
+    times: list[Word] = field(default_factory=list)
+    """Of its words, from its first sample on, as far as the voice has told them; of some voices none."""
 
 
 def heard_text(clauses: list[SpokenClause], played_samples: int, rate_hz: int) -> str:
     """The words of `clauses` whose sound lies within the first `played_samples` of their audio.
 
-    Within a clause, words are mapped to time by their share of its letters. A word counts as heard when
-    more than half of it was.
+    Within a clause, words are mapped to time as the voice tells, else by their share of its letters. A word
+    counts as heard when more than half of it was.
     """
     heard = ""
     for clause in clauses:
@@ -36,9 +39,26 @@ def heard_text(clauses: list[SpokenClause], played_samples: int, rate_hz: int) -
             heard += clause.text
             played_samples -= clause.samples
             continue
-        whole = clause.samples if clause.complete else max(clause.samples, _typical(clause.text, rate_hz))
-        return heard + _share(clause.text, min(played_samples, clause.samples) / whole if whole else 0.0)
+        return heard + _beginning(clause, min(played_samples, clause.samples), rate_hz)
     return heard
+
+
+def _beginning(clause: SpokenClause, played_samples: int, rate_hz: int) -> str:
+    """What was heard of a clause that was not heard to its end."""
+    if clause.times:
+        return _until(clause, played_samples / rate_hz)
+    whole = clause.samples if clause.complete else max(clause.samples, _typical(clause.text, rate_hz))
+    return _share(clause.text, played_samples / whole if whole else 0.0)
+
+
+def _until(clause: SpokenClause, played_s: float) -> str:
+    """The words of which more than half lies before that time. One whose time is not told yet does not."""
+    end = 0
+    for word, time in zip(words(clause.text), clause.times, strict=False):
+        if (time.start_s + time.end_s) / 2 >= played_s:
+            break
+        end = word.end()
+    return clause.text[:end]
 
 
 def _typical(text: str, rate_hz: int) -> int:

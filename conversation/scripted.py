@@ -26,6 +26,7 @@ from conversation.stages import (
     Message,
     ReplyParams,
     ReplyPart,
+    SpeechPart,
     TextDelta,
     Tool,
     ToolCall,
@@ -33,8 +34,10 @@ from conversation.stages import (
     Transcript,
     Usage,
     VadState,
+    Word,
+    WordTimes,
 )
-from conversation.words import letters
+from conversation.words import letters, words
 
 LOUD = 0.02
 """Root mean square from which scripted ears hear speech: far above dither, far below `tone`."""
@@ -60,6 +63,7 @@ class Line:
 
     Attributes:
         text: what is heard or said.
+        durations_s: of a voice: how long it speaks each word; else it takes CHARACTER_S for a letter.
         first_s: loop time before the first word.
         each_s: loop time between two words (of a voice: between two chunks).
         raises: raised after the last word.
@@ -68,6 +72,7 @@ class Line:
     """
 
     text: str = ""
+    durations_s: tuple[float, ...] = ()
     first_s: float = 0.0
     each_s: float = 0.0
     raises: Exception | None = None
@@ -279,7 +284,8 @@ class ScriptedLlm:
 
 
 class ScriptedTts:
-    """Hums each text for as long as a person would speak it. `said` keeps the texts.
+    """Hums each text for as long as a person would speak it, and tells when it hums which word. `said` keeps
+    the texts.
 
     Without a script it speaks at once; a script gives the timing and the troubles of the calls, in order.
     """
@@ -293,7 +299,7 @@ class ScriptedTts:
         self.said: list[str] = []
         self.open_streams = 0
 
-    async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[Audio, None]:
+    async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[SpeechPart, None]:
         self.said = [*self.said[-99:], text]
         line = self.script[self.script.take()] if self._scripted else Line()
         if not any(character.isalnum() for character in text):
@@ -305,13 +311,34 @@ class ScriptedTts:
         finally:
             self.open_streams -= 1
 
-    async def _chunks(self, line: Line, text: str, speed: float) -> AsyncIterator[Audio]:
-        whole = tone(letters(text) * CHARACTER_S / speed, self.RATE_HZ)
+    async def _chunks(self, line: Line, text: str, speed: float) -> AsyncIterator[SpeechPart]:
+        times = _times(text, speed, line.durations_s)
+        whole = tone(times[-1].end_s, self.RATE_HZ)
         chunk = round(self.CHUNK_S * self.RATE_HZ)
         for number in itertools.count():
             part = whole[number * chunk : (number + 1) * chunk]
             if not len(part):
                 break
             await asyncio.sleep(line.each_s if number else line.first_s)
+            if number == 0:
+                yield WordTimes(times)
             yield part
         await line.end()
+
+
+def _times(text: str, speed: float, durations_s: Sequence[float]) -> tuple[Word, ...]:
+    """One word after another; between them, as long as a space takes where no durations are given."""
+    found = words(text)
+    if not durations_s:
+        letter_s = CHARACTER_S / speed
+        before = [letters(text[: word.start()]) * letter_s for word in found]
+        durations_s = [letters(word.group()) * letter_s for word in found]
+    elif len(durations_s) == len(found):
+        durations_s = [duration_s / speed for duration_s in durations_s]
+        before = [0.0, *itertools.accumulate(durations_s)]
+    else:
+        raise ValueError(f"{len(durations_s)} durations for the {len(found)} words of {text!r}")
+    return tuple(
+        Word(word.group(), start_s, start_s + duration_s)
+        for word, start_s, duration_s in zip(found, before, durations_s, strict=False)
+    )

@@ -55,7 +55,7 @@ class Vad(Protocol):
 class Word:
     text: str
     start_s: float
-    """From the first sample of the segment."""
+    """From the first sample of the segment; of a voice: of the sound of one text."""
     end_s: float
 
 
@@ -230,10 +230,24 @@ class Llm(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class WordTimes:
+    """When words of a text are to be heard: the next ones of it, in its order.
+
+    They are the words that `conversation.words.words` finds in the text, however they are spoken: "42" is
+    one. Those that make no sound ("—") take no time.
+    """
+
+    words: tuple[Word, ...]
+
+
+SpeechPart = Audio | WordTimes
+
+
 class Tts(Protocol):
     """Speech synthesis."""
 
-    def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[Audio, None]:
+    def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[SpeechPart, None]:
         """Streams `text` as speech, the first chunk as early as the model can.
 
         Args:
@@ -243,7 +257,9 @@ class Tts(Protocol):
             speed: 0.25..4, 1.0 is natural.
 
         Yields:
-            Audio chunks, all at one rate, which is the implementation's own.
+            Audio chunks, all at one rate, which is the implementation's own. Before, between or after them
+            the times of the words, as soon as may be without the sound being later for it: of every word
+            once, or of none. An implementation that does not know them yields audio alone.
         """
 
 

@@ -23,12 +23,15 @@ from conversation.stages import (
     Message,
     ReplyParams,
     ReplyPart,
+    SpeechPart,
     Stages,
     TextDelta,
     Tool,
     ToolCall,
     ToolCallDelta,
     Usage,
+    Word,
+    WordTimes,
 )
 from conversation.timing import TurnClock
 
@@ -55,10 +58,16 @@ class Voicing:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A little speech on its way to the client; `text` is the clause that begins with it."""
+    """A little speech on its way to the client.
+
+    Attributes:
+        text: the clause that begins with it.
+        words: the next ones of the clause whose times are known now.
+    """
 
     text: str
     audio: Audio
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,26 +186,32 @@ async def _compose(turn: Turn, messages: list[Message], clauses: asyncio.Queue[s
 async def _voice(turn: Turn, clauses: asyncio.Queue[str | None], pieces: asyncio.Queue[Piece | None]) -> None:
     """Speaks the clauses one after another, as far ahead as `pieces` has room."""
     async for clause in _until_none(clauses):
-        text, spoke = clause, False
+        text, words = clause, tuple[Word, ...]()
         async with aclosing(_sound(turn, clause)) as sound:
-            async for audio in sound:
+            async for part in sound:
+                if isinstance(part, WordTimes):
+                    words += part.words
+                    continue
                 turn.clock.mark("tts_first")
-                await pieces.put(Piece(text, audio))
-                text, spoke = "", True
-        if not spoke:
-            if any(character.isalnum() for character in clause):
-                raise StageFailed("tts", "no sound came for a clause that has words")
-            await pieces.put(Piece(clause, silence(0, turn.voicing.rate_hz)))
+                await pieces.put(Piece(text, part, words))
+                text, words = "", ()
+        if text and any(character.isalnum() for character in text):
+            raise StageFailed("tts", "no sound came for a clause that has words")
+        if text or words:
+            await pieces.put(Piece(text, silence(0, turn.voicing.rate_hz), words))
     await pieces.put(None)
 
 
-async def _sound(turn: Turn, clause: str) -> AsyncGenerator[Audio, None]:
-    """The sound of one clause at the output's rate, in pieces of at most PIECE_S."""
+async def _sound(turn: Turn, clause: str) -> AsyncGenerator[SpeechPart, None]:
+    """One clause: its sound at the output's rate, in pieces of at most PIECE_S, and its words' times."""
     deadlines, voicing = turn.tuning.deadlines, turn.voicing
     resampler: Resampler | None = None
     stream = turn.stages.tts.speak(clause.strip(), voicing.voice, voicing.speed)
     async with aclosing(punctual(stream, "tts", deadlines.tts_first_s, deadlines.tts_next_s)) as chunks:
         async for chunk in chunks:
+            if isinstance(chunk, WordTimes):
+                yield chunk
+                continue
             resampler = resampler or Resampler(chunk.rate_hz, voicing.rate_hz)
             for piece in _pieces(resampler.feed(chunk)):
                 yield piece
@@ -218,6 +233,7 @@ async def _speak(turn: Turn, pieces: asyncio.Queue[Piece | None]) -> None:
         await turn.playback.room(turn.voicing.lead_s)
         if piece.text:
             turn.answer.say(piece.text)
+        turn.answer.time(piece.words)
         if len(piece.audio):
             turn.answer.play(piece.audio)
             turn.clock.mark("first_audio")

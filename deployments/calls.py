@@ -25,7 +25,17 @@ from ray.serve.handle import DeploymentHandle
 
 from conversation.audio import HEARING_HZ, Audio, from_pcm16, to_pcm16
 from conversation.errors import StageError, StageFailed, StageLate, StageLost
-from conversation.stages import Hints, Message, ReplyParams, ReplyPart, Tool, Transcript, VadState
+from conversation.stages import (
+    Hints,
+    Message,
+    ReplyParams,
+    ReplyPart,
+    SpeechPart,
+    Tool,
+    Transcript,
+    VadState,
+    WordTimes,
+)
 from deployments.asr.memories import Ticket, TicketLost, Token
 from deployments.vad.rows import FRAME_BYTES, Rows, join, pack, split_states
 
@@ -380,10 +390,10 @@ class RemoteTts:
     def __init__(self, tts: DeploymentHandle) -> None:
         self._speak = tts.options(method_name="speak", stream=True)
 
-    async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[Audio, None]:
-        chunks = stream("tts", self._speak, text, voice, speed)
+    async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[SpeechPart, None]:
+        parts = stream("tts", self._speak, text, voice, speed)
         try:
-            async for pcm, rate_hz in chunks:
-                yield from_pcm16(pcm, rate_hz)
+            async for part in parts:
+                yield part if isinstance(part, WordTimes) else from_pcm16(*part)
         finally:
-            await chunks.aclose()
+            await parts.aclose()

@@ -8,8 +8,9 @@ from typing import Any
 
 from ray import serve
 
-from conversation.audio import to_pcm16
+from conversation.audio import Audio, to_pcm16
 from conversation.stages import Tts as TtsModel
+from conversation.stages import WordTimes
 from deployments.hosting import LiveCalls, listen_on_loopback_if_asked, never_empty
 from deployments.loading import load
 
@@ -23,12 +24,12 @@ class Tts:
 
     async def speak(
         self, text: str, voice: str, speed: float
-    ) -> AsyncGenerator[tuple[bytes, int] | None, None]:
-        """Chunks of 16-bit PCM, each with its rate in Hz."""
+    ) -> AsyncGenerator[tuple[bytes, int] | WordTimes | None, None]:
+        """Chunks of 16-bit PCM, each with its rate in Hz; words with their times."""
         with self._live.call():
-            async with aclosing(never_empty(self._model.speak(text, voice, speed))) as chunks:
-                async for audio in chunks:
-                    yield None if audio is None else (to_pcm16(audio), audio.rate_hz)
+            async with aclosing(never_empty(self._model.speak(text, voice, speed))) as parts:
+                async for part in parts:
+                    yield (to_pcm16(part), part.rate_hz) if isinstance(part, Audio) else part
 
     async def ready(self) -> bool:
         return True

@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 
 from conversation.audio import Audio, join
-from conversation.stages import Tts
+from conversation.stages import SpeechPart, Tts, Word, WordTimes
+from conversation.words import words
 from tests.contracts.conftest import called
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -24,9 +25,20 @@ async def tts(tts_candidate: Any) -> Tts:
     return made
 
 
+async def parts(tts: Tts, text: str, voice: str = "default", speed: float = 1.0) -> list[SpeechPart]:
+    async with asyncio.timeout(SPOKEN_WITHIN_S), aclosing(tts.speak(text, voice, speed)) as stream:
+        return [part async for part in stream]
+
+
 async def spoken(tts: Tts, text: str, voice: str = "default", speed: float = 1.0) -> list[Audio]:
-    async with asyncio.timeout(SPOKEN_WITHIN_S), aclosing(tts.speak(text, voice, speed)) as chunks:
-        return [chunk async for chunk in chunks]
+    return [part for part in await parts(tts, text, voice, speed) if isinstance(part, Audio)]
+
+
+async def timed(tts: Tts, text: str, speed: float = 1.0) -> tuple[list[Word], float]:
+    """The words with their times, and how long the sound is."""
+    found = await parts(tts, text, speed=speed)
+    times = [word for part in found if isinstance(part, WordTimes) for word in part.words]
+    return times, duration_s([part for part in found if isinstance(part, Audio)])
 
 
 def duration_s(chunks: list[Audio]) -> float:
@@ -50,7 +62,22 @@ async def test_a_longer_text_takes_longer(tts: Tts) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "...", "?!"])
 async def test_what_cannot_be_spoken_gives_nothing(tts: Tts, text: str) -> None:
-    assert await spoken(tts, text) == []
+    assert [part for part in await parts(tts, text) if isinstance(part, Audio)] == []
+
+
+@pytest.mark.parametrize("speed", [1.0, 1.5])
+@pytest.mark.parametrize("text", [SHORT, LONG, "Well — Dr. Smith paid $42.50 at 5:30. Did he? Yes!"])
+async def test_the_times_of_words_are_those_of_every_word_or_of_none(
+    tts: Tts, text: str, speed: float
+) -> None:
+    times, ends_s = await timed(tts, text, speed)
+    if times:
+        assert [word.text for word in times] == [word.group() for word in words(text)]
+        edges = [edge_s for word in times for edge_s in (word.start_s, word.end_s)]
+        assert edges == sorted(edges), "one word after another"
+        assert edges[0] >= 0
+        assert edges[-1] <= ends_s + 1e-6
+        assert edges[-1] > 0.7 * ends_s, "the last word ends with the sound"
 
 
 async def test_an_unknown_voice_is_spoken_by_the_default_one(tts: Tts) -> None:

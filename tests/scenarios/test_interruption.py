@@ -64,6 +64,26 @@ def test_the_history_keeps_what_was_heard_and_says_that_it_broke_off() -> None:
     assert abs(len(heard.removesuffix(" —")) - heard_s / 0.06) <= 6  # within a word of what was played
 
 
+@pytest.mark.parametrize(
+    ("interrupted_s", "heard"),
+    [(4.0, "Well, —"), (4.6, "Well, —"), (4.8, "Well, there —"), (5.0, "Well, there was —")],
+)
+def test_the_history_keeps_the_words_that_the_voice_says_were_heard(interrupted_s: float, heard: str) -> None:
+    """The story begins at 2.7 s. Its voice dwells on the first word for 2 s and on the others for 0.2 s; by
+    letters, three words would have been heard at 4.0 s. It takes 80 ms to notice the user."""
+    dwelling = Line(durations_s=(2.0, 0.2, 0.2, 0.2, 0.2))
+    play = Play(
+        asr=["tell me a story", "stop that right now"],
+        llm=["Well, there was a dog. And a cat.", "Alright."],
+        tts=[dwelling, Line(), Line()],
+    )
+
+    seen = play.user_speaks(1.0, 2.2).user_speaks(interrupted_s, interrupted_s + 1.2).run(until_s=12.0)
+
+    assert seen.heard()[0][0] == 2.72
+    assert assistant_text(play, 1) == heard
+
+
 def test_the_end_that_is_told_carries_the_text_that_was_sent() -> None:
     play = Play(asr=["tell me a story", "stop that right now"], llm=[STORY, "Alright."])
 

@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 import pytest
 from ray.serve.handle import DeploymentHandle
 
-from conversation.audio import HEARING_HZ, join, silence
+from conversation.audio import HEARING_HZ, Audio, join, silence
 from conversation.conversation import Conversation
 from conversation.events import Event, OutputAudio, ResponseDone
 from conversation.scripted import ScriptedAsr, ScriptedVad, tone
@@ -160,7 +160,9 @@ async def test_a_voice_that_nobody_listens_to_waits_and_stops_when_closed(troubl
     async def spoken() -> int:
         """How many chunks the model has made for everybody, this one included."""
         async with aclosing(tts.speak("how far are you", "default")) as chunks:
-            return TirelessTts.number(await anext(chunks))
+            chunk = await anext(chunks)
+            assert isinstance(chunk, Audio)
+            return TirelessTts.number(chunk)
 
     unheard = tts.speak("on and on", "default")
     await anext(unheard)

@@ -5,6 +5,7 @@ from conversation.heard import SpokenClause, heard_text
 from conversation.history import History
 from conversation.items import AudioPart, MessageItem, TextPart
 from conversation.prompt import messages
+from conversation.stages import Word
 
 HZ = 1000
 
@@ -52,6 +53,51 @@ def test_a_chinese_character_takes_as_long_as_three_letters() -> None:
 def test_of_a_chinese_clause_still_being_spoken_little_was_heard() -> None:
     """0.4 s is two characters of typical speech, however little was sent yet."""
     assert heard_text([clause("今天天气很好我们出去吧", 0.4, complete=False)], 99 * HZ, HZ) == "今天"
+
+
+def timed(text: str, *ends_s: float, samples: int = 3000, complete: bool = False) -> SpokenClause:
+    """Its words one after another, as far as their ends are known."""
+    starts_s = (0.0, *ends_s)
+    times = [Word("", start_s, end_s) for start_s, end_s in zip(starts_s, ends_s, strict=False)]
+    return SpokenClause(text, samples, complete, times)
+
+
+@pytest.mark.parametrize(
+    ("played_s", "heard"),
+    [
+        (0.0, ""),
+        (0.9, ""),
+        (1.1, "Well,"),
+        (2.04, "Well,"),
+        (2.06, "Well, I"),
+        (2.3, "Well, I"),
+        (2.5, "Well, I think"),
+    ],
+)
+def test_where_the_voice_tells_the_times_of_its_words_they_count(played_s: float, heard: str) -> None:
+    """The voice dwells on the first word; by letters, 0.9 s of these 3 would be "Well, I"."""
+    assert heard_text([timed("Well, I think so.", 2.0, 2.1, 2.7, 3.0)], round(played_s * HZ), HZ) == heard
+
+
+def test_words_whose_times_are_yet_to_come_were_not_heard() -> None:
+    assert heard_text([timed("One two. Three four.", 0.4, 0.8)], 99 * HZ, HZ) == "One two."
+
+
+def test_a_word_without_sound_is_heard_with_the_one_before_it() -> None:
+    spoken = [timed("Wait — no.", 0.5, 0.5, 1.0)]
+    assert heard_text(spoken, 499, HZ) == "Wait"
+    assert heard_text(spoken, 501, HZ) == "Wait —"
+    assert heard_text([timed("— no.", 0.0, 0.5)], 0, HZ) == ""
+
+
+def test_times_count_from_the_beginning_of_their_own_clause() -> None:
+    spoken = [clause("One two three,", 1.4), timed(" four five.", 1.0, 1.5, samples=1600)]
+    assert heard_text(spoken, 1400 + 490, HZ) == "One two three,"
+    assert heard_text(spoken, 1400 + 510, HZ) == "One two three, four"
+
+
+def test_a_clause_that_was_heard_to_its_end_was_heard_whole() -> None:
+    assert heard_text([timed("One two. ", 0.4, 9.9, complete=True)], 3000, HZ) == "One two. "
 
 
 def assistant(item_id: str, text: str = "") -> MessageItem:
