@@ -63,7 +63,7 @@ def hear(incoming: IncomingAudio, text: str) -> None:
 
 def costs() -> dict[str, Percentiles | None]:
     """Microseconds of each event, by its name."""
-    incoming, server = IncomingAudio(), ServerEvents(extensions=False)
+    incoming, server = IncomingAudio(), ServerEvents()
     server.of(ResponseStarted(Response("resp_1", "audio", "default")))
     found: dict[str, Percentiles | None] = {}
     for length_ms in (20, 40, 100):

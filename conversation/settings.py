@@ -58,6 +58,20 @@ class TurnDetection(_Strict):
     """After an answer and so much silence the agent speaks again by itself; None: it waits."""
 
 
+Phrase = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\w")]
+
+
+class Filler(_Strict):
+    """What the agent says for want of an answer, so that nobody thinks it has gone."""
+
+    after_ms: Annotated[int, Field(ge=500, le=30_000)] = 2000
+    """Nothing of an answer has been heard so long after the turn was over."""
+    phrases: Annotated[tuple[Phrase, ...], Field(max_length=16)] = Field((), strict=False)
+    """One after another, from one silence to the next. None: those of the language, see filler.py."""
+    tools: bool = False
+    """Also where the client is so long about a function call; then it is a response of its own."""
+
+
 class HintSettings(_Strict):
     """What the recogniser is told beforehand; see `stages.Hints`."""
 
@@ -94,6 +108,8 @@ class Settings(_Strict):
     there when it is told to resume."""
     speculate: bool = True
     """Answers may be prepared while the turn may still go on."""
+    filler: Filler | None = None
+    """None: the agent is silent until it has something to say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ from conversation.stages import Usage
 from realtime.encodings import ENCODINGS, PCM, Encoding, OutgoingAudio
 from realtime.items import to_wire
 from realtime.session_object import SessionObject
+from realtime.session_shape import Extensions
 from realtime.shapes import WIRE_HZ
 
 EventType = Literal[
@@ -110,15 +111,13 @@ Told = Iterable[tuple[EventType, Fields]]
 
 
 class ServerEvents:
-    """Writes one session's events, as JSON texts, each with an id of its own.
+    """Writes one session's events, as JSON texts, each with an id of its own."""
 
-    Args:
-        extensions: whether the client asked for events that only this server has (`antiphon.*`) when it came
-            in; else the session may.
-    """
-
-    def __init__(self, *, extensions: bool) -> None:
-        self._extensions = self._asked_in_query = extensions
+    def __init__(self) -> None:
+        self._extensions = Extensions()
+        """Those that the session has switched on."""
+        self._held: set[str] = set()
+        """Responses that the client was told to hold."""
         self._conversation_id = new_id("conv")
         self._id_prefix = f"event_{secrets.token_hex(6)}"
         self._written = 0
@@ -134,13 +133,11 @@ class ServerEvents:
         return [self._text(kind, fields) for kind, fields in self._told(event)]
 
     def session_created(self, session: SessionObject) -> str:
-        self._encoding = session.output_encoding
-        self._extensions = self._asked_in_query or session.extensions
+        self._encoding, self._extensions = session.output_encoding, session.extensions
         return self._text("session.created", {"session": session.on_the_wire()})
 
     def session_updated(self, session: SessionObject) -> str:
-        self._encoding = session.output_encoding
-        self._extensions = self._asked_in_query or session.extensions
+        self._encoding, self._extensions = session.output_encoding, session.extensions
         return self._text("session.updated", {"session": session.on_the_wire()})
 
     def item_retrieved(self, item: Item, sound: bytes | None) -> str:
@@ -308,17 +305,23 @@ class ServerEvents:
         self._spoken.pop(event.response.id, None)
         self._encodings.pop(event.response.id, None)
         self._aside.discard(event.response.id)
+        self._held.discard(event.response.id)
 
     @_told.register
-    def _(self, event: OutputHeld | OutputResumed) -> Told:
-        if self._extensions:
-            held = isinstance(event, OutputHeld)
-            kind: EventType = "antiphon.output.hold" if held else "antiphon.output.resume"
-            yield kind, {"response_id": event.response_id}
+    def _(self, event: OutputHeld) -> Told:
+        if self._extensions.hold:
+            self._held.add(event.response_id)
+            yield "antiphon.output.hold", {"response_id": event.response_id}
+
+    @_told.register
+    def _(self, event: OutputResumed) -> Told:
+        if event.response_id in self._held:  # also where the client has switched it off meanwhile
+            self._held.remove(event.response_id)
+            yield "antiphon.output.resume", {"response_id": event.response_id}
 
     @_told.register
     def _(self, event: TurnTimed) -> Told:
-        if self._extensions:
+        if self._extensions.events:
             fields = {"response_id": event.response_id, "timing": asdict(event.timing)}
             yield "antiphon.turn.timing", fields
 

@@ -75,13 +75,13 @@ class Opening:
         model: the name it connected with; echoed, never checked here.
         transcription: it only wants to be written down.
         session: what its client secret sets, as in a `session.update`.
-        extensions: also send `antiphon.*` events.
+        antiphon: what its address asks of what only this server has, as in `session.antiphon`.
     """
 
     model: str = "antiphon"
     transcription: bool = False
     session: Mapping[str, Any] | None = None
-    extensions: bool = False
+    antiphon: Mapping[str, Any] | None = None
 
 
 async def converse(
@@ -111,7 +111,7 @@ async def converse(
 
 async def turn_away(socket: Socket, error: ClientError, reason: str) -> None:
     """Tells a client that it may not come in, and why, and closes with 3000. Nothing it does raises."""
-    await _send_last(socket, ServerEvents(extensions=False).error(error, None))
+    await _send_last(socket, ServerEvents().error(error, None))
     await _close(socket, 3000, reason)
 
 
@@ -121,7 +121,12 @@ def opened(opening: Opening, session_id: str, defaults: Settings, expires_at: in
         session = new_transcription(session_id, defaults, expires_at)
     else:
         session = new_session(session_id, opening.model, defaults, expires_at)
-    return session.updated(dict(opening.session), voice_locked=False) if opening.session else session
+    if opening.session:
+        session = session.updated(dict(opening.session), voice_locked=False)
+    if opening.antiphon and not session.is_transcription:
+        asked = {"type": "realtime", "antiphon": dict(opening.antiphon)}
+        session = session.updated(asked, voice_locked=False)
+    return session
 
 
 class _Session:
@@ -138,7 +143,7 @@ class _Session:
     ) -> None:
         self._socket, self._limits = socket, limits
         self._object = opened(opening, new_id("sess"), defaults, round(time.time() + limits.session_s))
-        self._events = ServerEvents(extensions=opening.extensions)
+        self._events = ServerEvents()
         self._outbox = Outbox(limits.unread_chars)
         self._input = IncomingAudio(self._object.input_encoding)
         self._pressing_since_s: float | None = None

@@ -8,11 +8,14 @@ from typing import Any, TypeGuard, TypeVar
 from pydantic import TypeAdapter
 
 from conversation.errors import ClientError
-from conversation.settings import Eagerness, HintSettings, Settings, TurnDetection
+from conversation.settings import Eagerness, Filler, HintSettings, Settings, TurnDetection
 from realtime.encodings import ENCODINGS, PCM, Encoding
 from realtime.session_shape import (
     AudioInput,
     AudioOutput,
+    Extensions,
+    FillerShape,
+    HearingExtensions,
     SemanticVad,
     ServerVad,
     Session,
@@ -64,6 +67,7 @@ class SessionObject:
             )
         merged = _merged(self.shape, given)
         _complete_turn_detection(merged, self.defaults)
+        _complete_extensions(merged, self.defaults)
         if isinstance(self.shape, TranscriptionSession):
             return replace(self, shape=checked(_TRANSCRIPTION, merged, at="session"))
         shape = checked(_SESSION, merged, at="session")
@@ -90,9 +94,10 @@ class SessionObject:
         return isinstance(self.shape, TranscriptionSession)
 
     @property
-    def extensions(self) -> bool:
-        """The client asked for events that only this server has."""
-        return isinstance(self.shape, Session) and bool(self.shape.antiphon and self.shape.antiphon.events)
+    def extensions(self) -> Extensions:
+        """As they are in force, whether or not the client knows of them."""
+        given = self.shape.antiphon if isinstance(self.shape, Session) else None
+        return given or _extensions(self.defaults)
 
     @property
     def input_encoding(self) -> Encoding:
@@ -114,7 +119,7 @@ class SessionObject:
         }
         if isinstance(shape, TranscriptionSession):
             return self.defaults.model_copy(update=listening)
-        tokens = shape.max_output_tokens
+        tokens, ours = shape.max_output_tokens, self.extensions
         return Settings(
             instructions=shape.instructions,
             modality=shape.output_modalities[0],
@@ -123,6 +128,10 @@ class SessionObject:
             max_output_tokens=None if tokens == "inf" else tokens,
             tools=tools_of(shape.tools),
             tool_choice=chosen(shape.tool_choice),
+            paced=ours.paced,
+            holds=ours.hold,
+            speculate=ours.speculate,
+            filler=None if ours.filler is None else Filler(**ours.filler.model_dump()),
             **listening,
         )
 
@@ -144,14 +153,15 @@ class SessionObject:
         shape = self.shape.audio.input.turn_detection
         if shape is None:
             return None
+        vad = self.defaults.turn_detection or TurnDetection()
         answers = {
             "create_response": shape.create_response and not self.is_transcription,
             "interrupt_response": shape.interrupt_response,
+            "barge_in": shape.antiphon.barge_in if shape.antiphon else vad.barge_in,
         }
-        vad = self.defaults.turn_detection or TurnDetection()
         if isinstance(shape, ServerVad):
-            given = {name: value for name, value in shape if name != "type"}
-            return TurnDetection(**{**given, **answers, "barge_in": vad.barge_in})
+            given = {name: value for name, value in shape if name not in ("type", "antiphon")}
+            return TurnDetection(**{**given, **answers})
         eagerness: Eagerness = "medium" if shape.eagerness == "auto" else shape.eagerness
         return vad.model_copy(update={**answers, "eagerness": eagerness})
 
@@ -180,6 +190,19 @@ def new_transcription(session_id: str, defaults: Settings, expires_at: int = 0) 
     heard = TranscriptionInput(turn_detection=_vad(TranscriptionVad, defaults))
     shape = TranscriptionSession(type="transcription", audio=TranscriptionAudio(input=heard))
     return SessionObject(session_id, expires_at, defaults, shape)
+
+
+def _extensions(defaults: Settings) -> Extensions:
+    """Those of a client that has set none."""
+    filler = defaults.filler
+    return Extensions(
+        hold=defaults.holds,
+        paced=defaults.paced,
+        speculate=defaults.speculate,
+        filler=None
+        if filler is None
+        else FillerShape(after_ms=filler.after_ms, phrases=list(filler.phrases), tools=filler.tools),
+    )
 
 
 V = TypeVar("V", bound=ServerVad)
@@ -217,12 +240,30 @@ def _goes_into(before: Any, value: Any) -> TypeGuard[Wire]:
 
 
 def _complete_turn_detection(merged: dict[str, Any], defaults: Settings) -> None:
-    """Server VAD that was not in force takes what it is not given from the operator's defaults."""
+    """What was not in force takes what it is not given from the operator's defaults."""
     audio = merged["audio"]
     hearing = audio.get("input") if isinstance(audio, dict) else None
     vad = hearing.get("turn_detection") if isinstance(hearing, dict) else None
-    if isinstance(hearing, dict) and isinstance(vad, dict) and vad.get("type") == "server_vad":
-        known = ServerVad.model_fields
-        given = {name: value for name, value in vad.items() if value is not None or name not in known}
-        ours = (defaults.turn_detection or TurnDetection()).model_dump(exclude=_OURS)
-        hearing["turn_detection"] = {**ours, **given}
+    if not (isinstance(hearing, dict) and isinstance(vad, dict)):
+        return
+    operators = defaults.turn_detection or TurnDetection()
+    if vad.get("type") == "server_vad":
+        vad = _completed(ServerVad, vad, operators.model_dump(exclude=_OURS))
+    if isinstance(vad.get("antiphon"), dict):
+        ours = _completed(HearingExtensions, vad["antiphon"], {"barge_in": operators.barge_in})
+        vad = {**vad, "antiphon": ours}
+    hearing["turn_detection"] = vad
+
+
+def _complete_extensions(merged: dict[str, Any], defaults: Settings) -> None:
+    given = merged.get("antiphon")
+    if isinstance(given, dict):
+        operators = _extensions(defaults).model_dump()
+        if isinstance(given.get("filler"), dict):
+            filler = _completed(FillerShape, given["filler"], operators["filler"] or {})
+            given = {**given, "filler": filler}
+        merged["antiphon"] = _completed(Extensions, given, operators)
+
+
+def _completed(shape: type[Wire], given: dict[str, Any], operators: dict[str, Any]) -> dict[str, Any]:
+    return {**operators, **{k: v for k, v in given.items() if not null_is_not_given(shape, k, v)}}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from conversation.settings import BargeIn, Phrase
 from realtime.shapes import (
     AudioFormat,
     MaxOutputTokens,
@@ -30,6 +31,17 @@ _MAX_SILENCE_MS = 60_000
 """Ours, so that a session keeps a bounded stretch of sound: the protocol names no limits."""
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
+class HearingExtensions(Wire):
+    """What turn detection has on this server alone."""
+
+    barge_in: BargeIn = "speech"
+    """How much of the user's voice stops the agent's; see below."""
+
+
 class ServerVad(Wire):
     type: Literal["server_vad"] = "server_vad"
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -44,6 +56,8 @@ class ServerVad(Wire):
     """Answer when the turn is over."""
     interrupt_response: bool = True
     """The user's voice stops the agent's."""
+    antiphon: HearingExtensions | None = Field(None, exclude_if=_absent)
+    """Only this server has it, and echoes it to those who set it. Null: as the operator has it."""
 
 
 class SemanticVad(Wire):
@@ -55,13 +69,11 @@ class SemanticVad(Wire):
     """Answer when the turn is over."""
     interrupt_response: bool = True
     """The user's voice stops the agent's."""
+    antiphon: HearingExtensions | None = Field(None, exclude_if=_absent)
+    """Only this server has it, and echoes it to those who set it. Null: as the operator has it."""
 
 
 TurnDetectionShape = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
-
-
-def _absent(value: object) -> bool:
-    return value is None
 
 
 class Transcription(Wire):
@@ -117,6 +129,7 @@ class TranscriptionVad(ServerVad):
 
     create_response: bool = Field(True, exclude=True)
     interrupt_response: bool = Field(True, exclude=True)
+    antiphon: HearingExtensions | None = Field(None, exclude=True)
 
 
 class TranscriptionInput(AudioInput):
@@ -157,11 +170,32 @@ class RetentionRatio(Wire):
     token_limits: TokenLimits | None = None
 
 
-class Extensions(Wire):
-    """What only this server has; see docs/protocol.md."""
+class FillerShape(Wire):
+    """Said where an answer is late; see below."""
 
-    events: bool = True
-    """Send the events named `antiphon.*`."""
+    after_ms: Annotated[int, Field(ge=500, le=30_000)] = 2000
+    """Nothing of the answer has been sent so long after the end of the turn."""
+    phrases: Annotated[list[Phrase], Field(max_length=16)] = Field(default_factory=list)
+    """One after another, from one silence to the next. None: a few of the server's, in the language of the
+    transcription."""
+    tools: bool = False
+    """Also where a function call has had no output for so long."""
+
+
+class Extensions(Wire):
+    """What a session has on this server alone; see docs/protocol.md."""
+
+    events: bool = False
+    """Send `antiphon.turn.timing` and `antiphon.filler`."""
+    hold: bool = False
+    """The client obeys `antiphon.output.hold` and `.resume`, and is sent them."""
+    paced: bool = True
+    """Audio is sent little ahead of its playback. If not, as soon as it is made, and any sound of the user's
+    stops the agent."""
+    speculate: bool = True
+    """Answers may be prepared in a pause in which the user may still go on."""
+    filler: FillerShape | None = None
+    """What to say where an answer is late; null: nothing."""
 
 
 class Session(Wire):
@@ -202,4 +236,6 @@ class Session(Wire):
     """Without effect."""
     parallel_tool_calls: bool | None = Field(None, exclude_if=lambda value: value is None)
     """Without effect."""
-    antiphon: Extensions | None = Field(None, exclude_if=lambda value: value is None)
+    antiphon: Extensions | None = Field(None, exclude_if=_absent)
+    """Only this server has it, and echoes it to those who set it. What is left out is the operator's
+    default."""

@@ -18,6 +18,13 @@ from pydantic import BaseModel, TypeAdapter
 BEYOND_THE_SDK = {"session.id", "session.object", "session.expires_at"}
 """Recorded of the hosted service, but not in the SDK's types. Any other unknown field is a misspelling."""
 
+EXTENSIONS = {
+    "session.antiphon",
+    "session.audio.input.turn_detection.antiphon",
+    "session.turn_detection.antiphon",
+}
+"""Told to who has set them; tests/unit/test_realtime_extensions.py sees to it that nobody else is."""
+
 BEYOND_THE_BETA = {
     "session.object",
     "session.expires_at",
@@ -48,7 +55,7 @@ def stock_event(text: str) -> dict[str, Any]:
         return event
     typed = _server_event().validate_python(event, strict=True)
     assert typed.type == event["type"]
-    unknown = set(_unknown_fields(typed, "")) - BEYOND_THE_SDK - {"session.antiphon"}
+    unknown = set(_unknown_fields(typed, "")) - BEYOND_THE_SDK - EXTENSIONS
     assert not unknown, f"{event['type']}: fields that the protocol does not have: {unknown}"
     _check_nulls(event, "")
     return event
@@ -61,7 +68,7 @@ def beta_event(text: str) -> dict[str, Any]:
         return event
     typed = _beta_event().validate_python(event, strict=True)
     assert typed.type == event["type"]
-    unknown = set(_unknown_fields(typed, "")) - BEYOND_THE_BETA - {"session.antiphon"}
+    unknown = set(_unknown_fields(typed, "")) - BEYOND_THE_BETA - EXTENSIONS
     assert not unknown, f"{event['type']}: fields that the beta does not have: {unknown}"
     _check_nulls(event, "")
     return event

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,17 +57,24 @@ def refusal_of_page(client: HTTPConnection, *, keyed: bool, origins: Collection[
 def opening_of(socket: WebSocket, keys: Keys, secrets: ClientSecrets) -> Opening | Refusal:
     """How a client comes in, by its key, its client secret and its query; or why it may not."""
     query, subprotocols = socket.query_params, socket.scope["subprotocols"]
-    extensions, model = "antiphon" in query, query.get("model")
+    extensions, model = _extensions(query), query.get("model")
     key = shown(socket.headers, subprotocols)
     if key is not None and key.startswith(PREFIX):
         session = secrets.read(key)
-        return session if isinstance(session, Refusal) else opening_for(session, model, extensions=extensions)
+        return session if isinstance(session, Refusal) else opening_for(session, model, extensions)
     stranger = keys.refusal(socket.headers, subprotocols)
     if stranger is not None:
         return stranger
     return Opening(
-        model or "antiphon", transcription=query.get("intent") == "transcription", extensions=extensions
+        model or "antiphon", transcription=query.get("intent") == "transcription", antiphon=extensions
     )
+
+
+def _extensions(query: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """What an address asks of `session.antiphon`: ``&antiphon``, or ``&antiphon=hold`` for that as well."""
+    if "antiphon" not in query:
+        return None
+    return {"events": True, "hold": True} if query["antiphon"] == "hold" else {"events": True}
 
 
 async def new_secret(request: Request, keys: Keys, secrets: ClientSecrets) -> Response:

@@ -80,14 +80,16 @@ class ClientSecrets:
         return session
 
 
-def opening_for(session: Mapping[str, Any], model: str | None = None, *, extensions: bool = False) -> Opening:
+def opening_for(
+    session: Mapping[str, Any], model: str | None = None, antiphon: Mapping[str, Any] | None = None
+) -> Opening:
     """How a client comes in whose secret stands for `session`; its own choice of a model counts."""
     named = session.get("model")
     return Opening(
         model or (named if isinstance(named, str) else "") or "antiphon",
         transcription=session.get("type") == "transcription",
         session=session,
-        extensions=extensions,
+        antiphon=antiphon,
     )
 
 

@@ -275,7 +275,7 @@ def test_timing_is_told_to_those_who_asked_for_extensions() -> None:
         wire.say("response.create")
         await wire.until("response.done")
 
-    assert play(scene, llm=["Hi."], extensions=True).of("antiphon.turn.timing")
+    assert play(scene, llm=["Hi."], antiphon={"events": True}).of("antiphon.turn.timing")
     assert not play(scene, llm=["Hi."]).of("antiphon.turn.timing")
 
 

@@ -127,7 +127,7 @@ def play(
     llm: Lines = (),
     tts: Lines = (),
     settings: Settings | None = None,
-    extensions: bool = False,
+    antiphon: dict[str, Any] | None = None,
     repeat: bool = False,
     tuning: Tuning | None = None,
     limits: Limits | None = None,
@@ -150,7 +150,7 @@ def play(
             converse(
                 BetaSocket(wire) if beta else wire,
                 stages,
-                replace(opening or Opening("m"), extensions=extensions),
+                replace(opening or Opening("m"), antiphon=antiphon),
                 defaults=settings or Settings(transcribe=True),
                 tuning=tuning or Tuning(),
                 limits=limits or Limits(),

@@ -132,7 +132,7 @@ async def nothing(*_: Any) -> Any:
 @given(SESSIONS)
 def test_what_a_session_is_set_to_is_what_it_is_told_to_be(given: dict[str, Any]) -> None:
     update = sent("session.update", session={**given, "temperature": 0.8})["session"]
-    text = ServerEvents(extensions=False).session_updated(session().updated(update, voice_locked=False))
+    text = ServerEvents().session_updated(session().updated(update, voice_locked=False))
     stock_event(text)
     after = told(text)["session"]
     assert holds(after, given)
@@ -141,9 +141,9 @@ def test_what_a_session_is_set_to_is_what_it_is_told_to_be(given: dict[str, Any]
 
 @given(SESSIONS)
 def test_what_an_update_leaves_out_stays(given: dict[str, Any]) -> None:
-    before = told(ServerEvents(extensions=False).session_created(session()))["session"]
+    before = told(ServerEvents().session_created(session()))["session"]
     update = sent("session.update", session=given)["session"]
-    text = ServerEvents(extensions=False).session_updated(session().updated(update, voice_locked=False))
+    text = ServerEvents().session_updated(session().updated(update, voice_locked=False))
     after = told(text)["session"]
     assert {name for name in before if after[name] != before[name]} <= given.keys()
 
@@ -153,7 +153,7 @@ def test_every_field_of_the_package_s_types_is_understood() -> None:
     update = sent("session.update", session=dict.fromkeys(BetaSession.model_fields.keys() - {"id"}))
     session().updated(update["session"], voice_locked=False)
     typed(sent("response.create", response=dict.fromkeys(BetaResponse.model_fields)))
-    beta = told(ServerEvents(extensions=False).session_created(session()))["session"]
+    beta = told(ServerEvents().session_created(session()))["session"]
     assert BetaSession.model_fields.keys() - beta.keys() == {"temperature"}
 
 
@@ -176,7 +176,7 @@ def test_every_field_that_is_called_otherwise_is_in_the_documentation() -> None:
 
 
 def test_a_new_session_in_the_words_of_the_beta() -> None:
-    event = told(ServerEvents(extensions=False).session_created(session()))
+    event = told(ServerEvents().session_created(session()))
     assert event["type"] == "session.created"
     assert holds(
         event["session"],
@@ -202,7 +202,7 @@ def test_a_new_session_in_the_words_of_the_beta() -> None:
 
 def test_a_session_that_only_listens() -> None:
     listening = new_transcription("sess_1", DEFAULTS)
-    server = ServerEvents(extensions=False)
+    server = ServerEvents()
     assert told(server.session_created(listening))["type"] == "transcription_session.created"
     update = sent(
         "transcription_session.update",
@@ -301,13 +301,13 @@ def test_the_parts_of_an_item() -> None:
     assert sent("conversation.item.create", item=item)["item"] == item
 
     message = MessageItem("item_a", "assistant", (TextPart("Hi."), AudioPart("There.")))
-    added, done = ServerEvents(extensions=False).of(ItemAdded(message, "item_u"))
+    added, done = ServerEvents().of(ItemAdded(message, "item_u"))
     created = told(added)
     assert created["type"] == "conversation.item.created"
     assert created["previous_item_id"] == "item_u"
     assert created["item"]["content"] == said
     assert to_beta(done) is None
-    retrieved = ServerEvents(extensions=False).item_retrieved(
+    retrieved = ServerEvents().item_retrieved(
         MessageItem("i", "assistant", (AudioPart("A."),)), b"12"
     )
     [part] = told(retrieved)["item"]["content"]
@@ -376,7 +376,7 @@ def test_a_call_is_told_as_today() -> None:
 
 
 def told_today(*events: Event) -> list[str]:
-    server = ServerEvents(extensions=False)
+    server = ServerEvents()
     return [text for event in events for text in server.of(event)]
 
 
@@ -422,7 +422,7 @@ def test_an_error_names_the_field_of_the_beta(fields: dict[str, Any], code: str,
     update = sent("session.update", session=fields)["session"]
     with pytest.raises(ClientError) as caught:
         session().updated(update, voice_locked=False)
-    error = told(ServerEvents(extensions=False).error(caught.value, "mine"))["error"]
+    error = told(ServerEvents().error(caught.value, "mine"))["error"]
     assert (error["code"], error["param"], error["event_id"]) == (code, param, "mine")
     assert caught.value.param == param or str(caught.value.param) not in error["message"]
     assert "audio/" not in error["message"]
@@ -441,7 +441,7 @@ def test_an_error_names_the_field_of_the_beta(fields: dict[str, Any], code: str,
 def test_so_does_one_about_a_response(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(ClientError) as caught:
         typed(sent("response.create", response=fields))
-    error = told(ServerEvents(extensions=False).error(caught.value, None))["error"]
+    error = told(ServerEvents().error(caught.value, None))["error"]
     assert error["param"] == param
 
 
@@ -449,7 +449,7 @@ def test_an_error_lists_the_values_of_the_beta() -> None:
     item = {"type": "message", "role": "assistant", "content": [{"type": "input_text", "text": ""}]}
     with pytest.raises(ClientError) as caught:
         typed(sent("conversation.item.create", item=item))
-    error = told(ServerEvents(extensions=False).error(caught.value, None))["error"]
+    error = told(ServerEvents().error(caught.value, None))["error"]
     assert error["param"] == "item.content[0].type"
     assert error["message"] == "Invalid value: 'input_text'. Supported values are: 'text', 'audio'."
 

@@ -19,6 +19,8 @@ from conversation.events import (
     ItemTruncated,
     OutputAudio,
     OutputDone,
+    OutputHeld,
+    OutputResumed,
     OutputStarted,
     OutputText,
     Response,
@@ -44,9 +46,12 @@ SPOKEN = MessageItem("item_s", "user", (AudioPart(None),))
 SAMPLES = np.array([0.0, 0.5, -1.0, 2.0], np.float32)
 
 
-def told(*events: Event, extensions: bool = False) -> list[dict[str, Any]]:
-    """What a stock client is told, every event of it judged."""
-    server = ServerEvents(extensions=extensions)
+def told(*events: Event, antiphon: dict[str, bool] | None = None) -> list[dict[str, Any]]:
+    """What a stock client is told, or one with extensions, every event of it judged."""
+    server, session = ServerEvents(), new_session("sess_1", "m", Settings())
+    if antiphon is not None:
+        session = session.updated({"type": "realtime", "antiphon": antiphon}, voice_locked=False)
+    stock_event(server.session_created(session))
     return [stock_event(text) for event in events for text in server.of(event)]
 
 
@@ -316,19 +321,19 @@ def test_a_deleted_item() -> None:
     ],
 )
 def test_a_retrieved_item_of_any_kind(item: MessageItem, content: list[dict[str, Any]]) -> None:
-    event = stock_event(ServerEvents(extensions=False).item_retrieved(item, None))
+    event = stock_event(ServerEvents().item_retrieved(item, None))
     assert event["type"] == "conversation.item.retrieved"
     assert event["item"]["content"] == content
 
 
 def test_a_retrieved_item_brings_its_sound() -> None:
     item = MessageItem("i", "user", (AudioPart("Yes."),))
-    event = stock_event(ServerEvents(extensions=False).item_retrieved(item, b"\1\2"))
+    event = stock_event(ServerEvents().item_retrieved(item, b"\1\2"))
     assert event["item"]["content"] == [{"type": "input_audio", "transcript": "Yes.", "audio": "AQI="}]
 
 
 def test_an_error_carries_the_field_and_the_event_it_answers() -> None:
-    text = ServerEvents(extensions=False).error(ClientError("invalid_value", "No.", "item.role"), "mine")
+    text = ServerEvents().error(ClientError("invalid_value", "No.", "item.role"), "mine")
     assert stock_event(text)["error"] == {
         "type": "invalid_request_error",
         "code": "invalid_value",
@@ -341,13 +346,13 @@ def test_an_error_carries_the_field_and_the_event_it_answers() -> None:
 def test_a_turn_s_timing_is_told_only_to_those_who_asked() -> None:
     timed = TurnTimed("resp_1", TurnTiming(first_audio_ms=412.5))
     assert told(timed) == []
-    [event] = told(timed, extensions=True)
+    [event] = told(timed, antiphon={"events": True})
     assert event["type"] == "antiphon.turn.timing"
     assert event["timing"]["first_audio_ms"] == 412.5
 
 
 def test_a_session_may_ask_for_what_only_this_server_tells() -> None:
-    server, timed = ServerEvents(extensions=False), TurnTimed("resp_1", TurnTiming(first_audio_ms=412.5))
+    server, timed = ServerEvents(), TurnTimed("resp_1", TurnTiming(first_audio_ms=412.5))
     session = new_session("sess_1", "m", Settings())
     stock_event(server.session_created(session))
     assert server.of(timed) == []
@@ -355,6 +360,32 @@ def test_a_session_may_ask_for_what_only_this_server_tells() -> None:
         session = session.updated({"type": "realtime", "antiphon": asked}, voice_locked=False)
         stock_event(server.session_updated(session))
         assert len(server.of(timed)) == told
+
+
+def test_a_hold_is_told_to_those_who_obey_it_and_nothing_else_is() -> None:
+    events: list[Event] = [OutputHeld("resp_1"), OutputResumed("resp_1"), TurnTimed("resp_1", TurnTiming())]
+    assert told(*events, antiphon={"events": False}) == []
+    assert types(told(*events, antiphon={"events": True})) == ["antiphon.turn.timing"]
+    held, resumed = told(*events, antiphon={"hold": True})
+    assert (held["type"], held["response_id"]) == ("antiphon.output.hold", "resp_1")
+    assert (resumed["type"], resumed["response_id"]) == ("antiphon.output.resume", "resp_1")
+
+
+def test_who_was_told_to_hold_is_told_to_go_on_and_nobody_else() -> None:
+    server, session = ServerEvents(), new_session("sess_1", "m", Settings())
+
+    def switch(*, on: bool) -> None:
+        nonlocal session
+        session = session.updated({"type": "realtime", "antiphon": {"hold": on}}, voice_locked=False)
+        server.session_updated(session)
+
+    switch(on=False)
+    assert server.of(OutputHeld("resp_1")) == []
+    switch(on=True)
+    assert server.of(OutputResumed("resp_1")) == []
+    assert len(server.of(OutputHeld("resp_1"))) == 1
+    switch(on=False)
+    assert len(server.of(OutputResumed("resp_1"))) == 1
 
 
 def test_every_event_of_a_conversation_can_be_told() -> None:

@@ -12,7 +12,7 @@ from conversation.settings import HintSettings, Settings, TurnDetection
 from conversation.stages import Hints, Tool
 from realtime.server_events import ServerEvents
 from realtime.session_object import SessionObject, new_session
-from realtime.session_shape import Session
+from realtime.session_shape import Extensions, FillerShape, Session
 from tests.stock_events import stock_event
 
 DEFAULTS = Settings(
@@ -33,7 +33,7 @@ def updated(*updates: dict[str, Any], voice_locked: bool = False) -> SessionObje
     session = new_session("sess_1", "m", DEFAULTS)
     for update in updates:
         session = session.updated({"type": "realtime", **update}, voice_locked=voice_locked)
-        stock_event(ServerEvents(extensions=False).session_updated(session))
+        stock_event(ServerEvents().session_updated(session))
     return session
 
 
@@ -56,7 +56,7 @@ def vad(session: SessionObject) -> Any:
 
 
 def test_a_new_session_is_echoed_whole() -> None:
-    event = stock_event(ServerEvents(extensions=False).session_created(updated()))
+    event = stock_event(ServerEvents().session_created(updated()))
     assert event["type"] == "session.created"
     pcm = {"type": "audio/pcm", "rate": 24000}
     assert event["session"] == {
@@ -293,6 +293,7 @@ STOCK_UPDATES = [
 def test_what_stock_clients_send_is_accepted_and_echoed(update: dict[str, Any]) -> None:
     echo = updated(update).on_the_wire()
     _assert_echoed({**update, "model": "m"}, echo)
+    assert "antiphon" not in json.dumps(echo)
 
 
 def _assert_echoed(given: dict[str, Any], echo: dict[str, Any]) -> None:
@@ -417,7 +418,14 @@ AUDIO = st.fixed_dictionaries(
         ]
     },
 )
-UPDATES = st.dictionaries(st.sampled_from([*Session.model_fields, "bogus"]), JSON | AUDIO, max_size=4)
+EXTENSIONS = st.dictionaries(
+    st.sampled_from([*Extensions.model_fields, "bogus"]),
+    JSON | st.dictionaries(st.sampled_from(list(FillerShape.model_fields)), JSON, max_size=3),
+    max_size=3,
+)
+UPDATES = st.dictionaries(
+    st.sampled_from([*Session.model_fields, "bogus"]), JSON | AUDIO | EXTENSIONS, max_size=4
+)
 
 
 @given(UPDATES)
@@ -429,4 +437,4 @@ def test_any_update_is_taken_whole_or_refused_with_a_client_error(update: dict[s
         json.dumps([error.code, error.message, error.param])
         return
     after.settings()
-    stock_event(ServerEvents(extensions=False).session_updated(after))
+    stock_event(ServerEvents().session_updated(after))
