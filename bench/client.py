@@ -1,145 +1,138 @@
-"""A client as users have one: a microphone that never stops, a loudspeaker that plays at once, a WebSocket.
+"""A client as users have one: a headset, and a WebSocket on whose other end is a server.
 
-Everything is noted with the loop time at which it happened. What is made of the notes is not known here.
+Everything is noted with the loop time at which it happened. What is made of the notes is not known here, nor
+how a server speaks: a `Wire` knows that, one for each kind of server.
+
+    async with session(Antiphon(), url, settings) as client:
+        client.microphone.say(audio)
+        await client.wait(lambda note: note.signal == "sound", since=0, within_s=10)
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, Protocol
 
-import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.speech import room_noise
-from conversation.audio import Audio, Samples, from_pcm16, to_pcm16
-
-HZ = 24_000
-"""The only rate of PCM on the wire."""
-
-CHUNK_MS = 20
-CHUNK = HZ * CHUNK_MS // 1000
-"""What browsers and telephony send at a time."""
-
-AUDIBLE = 10 ** (-45 / 20)
-"""A sample of the answer counts as heard above -45 dBFS."""
-
-ROOM_DB = -65.0
-"""The noise of the microphone's room, RMS: as quiet as the room of the recordings."""
+from bench.headset import Microphone, Speaker
+from conversation.audio import Samples
 
 JSON = dict[str, Any]
+Message = str | bytes
+"""Of a WebSocket."""
+
+Signal = Literal[
+    "ready", "sound", "drop", "hold", "resume", "ended", "cut off", "understood", "said", "stopped"
+]
+"""What a message means to a client, whatever the wire:
+
+ready: the session is set up. sound: a chunk of an answer. drop: what has not been played never shall be.
+hold, resume: the answer shall pause; it goes on where it was. ended, cut off: an answer is over, by itself or
+because it was interrupted. understood: words of the user. said: words of the answer. stopped: the user's
+turn is over, as the server takes it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a wire takes a message for.
+
+    Attributes:
+        event: the message, without its sound.
+        response: of which answer it tells.
+        item: of which utterance of the user, where the wire names them.
+        sound: at HZ of the headset.
+    """
+
+    event: JSON
+    signal: Signal | None = None
+    response: str | None = None
+    item: str | None = None
+    text: str | None = None
+    sound: Samples | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """An event of the server and the loop time at which it was here."""
+    """A message of the server, and the loop time at which it was here; see Taken."""
 
     at_s: float
     event: JSON
+    signal: Signal | None = None
+    response: str | None = None
+    item: str | None = None
+    text: str | None = None
 
     @property
     def kind(self) -> str:
+        """As the server calls it."""
         return str(self.event["type"])
+
+
+class Wire(Protocol):
+    """How a server is spoken to. One object serves one session."""
+
+    @property
+    def microphone_hz(self) -> int:
+        """The rate of PCM that the server is sent."""
+
+    def address(self, url: str) -> str:
+        """Where to connect, from the server's ws://host:port."""
+
+    def greeting(self, settings: JSON) -> Sequence[Message]:
+        """What a client sends first; `settings` are the server's own."""
+
+    def spoken(self, pcm: bytes) -> Message:
+        """A chunk of the microphone."""
+
+    def cancel(self) -> Message:
+        """The answer shall end."""
+
+    def taken(self, message: Message) -> Iterable[Taken]:
+        """What a message of the server means."""
 
 
 class Timeout(Exception):
     """Something that was to come did not."""
 
 
-class Speaker:
-    """Plays what it is given as soon as it can, and keeps what it played.
-
-    Attributes:
-        gap_s: silence between chunks that arrived too late.
-    """
-
-    def __init__(self) -> None:
-        self.gap_s = 0.0
-        self._ends_s = 0.0
-        self._played: list[tuple[float, Samples]] = []
-        """When each chunk begins to sound, and its samples."""
-
-    @property
-    def ends_s(self) -> float:
-        """When all that was received will have been played."""
-        return self._ends_s
-
-    def play(self, samples: Samples, at_s: float) -> None:
-        """A chunk arrives at `at_s`."""
-        if self._played and at_s > self._ends_s:
-            self.gap_s += at_s - self._ends_s
-        begins_s = max(at_s, self._ends_s)
-        self._played.append((begins_s, samples))
-        self._ends_s = begins_s + len(samples) / HZ
-
-    @property
-    def first_audible_s(self) -> float | None:
-        """When the first sample above -45 dBFS sounds."""
-        for begins_s, samples in self._played:
-            loud = np.flatnonzero(np.abs(samples) > AUDIBLE)
-            if len(loud):
-                return begins_s + int(loud[0]) / HZ
-        return None
-
-
-class Microphone:
-    """Gives a chunk every 20 ms: room noise, and over it whatever is said."""
-
-    def __init__(self) -> None:
-        self._noise = room_noise(HZ, ROOM_DB)
-        self._said: Samples = np.zeros(0, np.float32)
-        self._chunk = 0
-        """The one that is being spoken now."""
-        self._start_s = 0.0
-        self.worst_delay_s = 0.0
-        """By how much the latest chunk was late: this machine was busy."""
-
-    def say(self, audio: Audio) -> float:
-        """Speaks from the beginning of the chunk under way. Returns the loop time of the first sample."""
-        if len(self._said):
-            raise ValueError("the microphone is still busy with what was said before")
-        self._said = audio.samples
-        return self._start_s + self._chunk * CHUNK_MS / 1000
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """PCM, each chunk when its last sample has been spoken."""
-        clock = asyncio.get_running_loop().time
-        self._start_s = clock()
-        while True:
-            due_s = self._start_s + (self._chunk + 1) * CHUNK_MS / 1000
-            await asyncio.sleep(due_s - clock())
-            self.worst_delay_s = max(self.worst_delay_s, clock() - due_s)
-            yield self._next_chunk()
-
-    def _next_chunk(self) -> bytes:
-        begin = self._chunk * CHUNK % HZ
-        samples = self._noise[begin : begin + CHUNK].copy()
-        said, self._said = self._said[:CHUNK], self._said[CHUNK:]
-        samples[: len(said)] += said
-        self._chunk += 1
-        return to_pcm16(Audio(samples, HZ))
-
-
 @dataclass
 class Client:
-    """One session. `notes` grows with every event of the server; audio is kept apart, by response."""
+    """One session. `notes` grows with every message of the server; audio is kept apart, by answer.
 
-    microphone: Microphone = field(default_factory=Microphone)
+    Attributes:
+        speakers: by response id; where the wire has no ids, answers are numbered.
+    """
+
+    wire: Wire
     notes: list[Noted] = field(default_factory=list)
     speakers: dict[str, Speaker] = field(default_factory=dict)
-    """By response id."""
     _socket: ClientConnection | None = None
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, kind: str, **fields: Any) -> None:
+    def __post_init__(self) -> None:
+        self.microphone = Microphone(self.wire.microphone_hz)
+
+    @property
+    def interrupted(self) -> list[float]:
+        """When the server told the client to drop what it has not played."""
+        return self.times("drop")
+
+    def times(self, signal: Signal) -> list[float]:
+        return [note.at_s for note in self.notes if note.signal == signal]
+
+    async def cancel(self) -> None:
+        """Asks the server to end its answer."""
+        await self.send(self.wire.cancel())
+
+    async def send(self, message: Message) -> None:
         assert self._socket is not None
-        await self._socket.send(json.dumps({"type": kind, **fields}))
+        await self._socket.send(message)
 
     async def wait(self, wanted: Callable[[Noted], bool], *, since: int, within_s: float) -> Noted:
         """The first note from number `since` on that is wanted. Raises Timeout."""
@@ -157,40 +150,45 @@ class Client:
         except TimeoutError:
             raise Timeout from None
 
+    def take(self, message: Message, at_s: float) -> None:
+        """A message of the server is here."""
+        for taken in self.wire.taken(message):
+            if taken.sound is not None:
+                assert taken.response is not None
+                self.speakers.setdefault(taken.response, Speaker()).play(taken.sound, at_s)
+            self.notes.append(Noted(at_s, taken.event, taken.signal, taken.response, taken.item, taken.text))
+        self._came.set()
+
     async def _listen(self) -> None:
         assert self._socket is not None
         clock = asyncio.get_running_loop().time
         async for message in self._socket:
-            event, at_s = json.loads(message), clock()
-            if event["type"] == "response.output_audio.delta":
-                audio = from_pcm16(base64.b64decode(event.pop("delta")), HZ)
-                self.speakers.setdefault(event["response_id"], Speaker()).play(audio.samples, at_s)
-            self.notes.append(Noted(at_s, event))
-            self._came.set()
+            self.take(message, clock())
 
     async def _talk(self) -> None:
         async for pcm in self.microphone.chunks():
-            await self.send("input_audio_buffer.append", audio=base64.b64encode(pcm).decode("ascii"))
+            await self.send(self.wire.spoken(pcm))
 
 
 @asynccontextmanager
-async def session(url: str, settings: JSON) -> AsyncIterator[Client]:
+async def session(wire: Wire, url: str, settings: JSON) -> AsyncIterator[Client]:
     """A client whose session is set up and whose microphone is on.
 
     Args:
+        wire: a new one for each session.
         url: of the server, ws://host:port.
-        settings: for `session.update`.
+        settings: what the server's own way to set up a session takes.
     """
-    client = Client()
-    query = "model=antiphon&antiphon=timing"
+    client = Client(wire)
     async with (
-        connect(f"{url}/v1/realtime?{query}", max_size=None, compression=None, proxy=None) as socket,
+        connect(wire.address(url), max_size=None, compression=None, proxy=None) as socket,
         asyncio.TaskGroup() as tasks,
     ):
         client._socket = socket
         listening = tasks.create_task(client._listen())
-        await client.send("session.update", session={"type": "realtime", **settings})
-        await client.wait(lambda note: note.kind == "session.updated", since=0, within_s=10)
+        for message in wire.greeting(settings):
+            await client.send(message)
+        await client.wait(lambda note: note.signal == "ready", since=0, within_s=10)
         talking = tasks.create_task(client._talk())
         try:
             yield client

@@ -22,7 +22,7 @@ from os import getloadavg
 from typing import Any
 
 from bench import wire
-from bench.client import HZ
+from bench.headset import HZ
 from bench.latency import QUIET_TURNS, hold, wanted
 from bench.processes import Process, looked_at, spent_s
 from bench.report import Percentiles, circumstances, percentiles, table, write

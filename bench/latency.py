@@ -19,8 +19,10 @@ from itertools import count, cycle, islice
 
 import numpy as np
 
-from bench.client import HZ, JSON, ROOM_DB, Client, Noted, Timeout, session
+from bench.antiphon import Antiphon
+from bench.client import JSON, Client, Noted, Timeout, session
 from bench.endpoints import heard_turns
+from bench.headset import HZ, ROOM_DB
 from bench.report import circumstances, table, write
 from bench.server import server
 from bench.speech import Utterance, at_rate, recordings, room_noise, utterances
@@ -190,7 +192,7 @@ def wanted(silence_ms: int | None) -> JSON:
 async def hold(url: str, settings: JSON, number: int, clips: list[Utterance]) -> tuple[int, list[TurnResult]]:
     """One session; its third turn begins over the second answer."""
     turns: list[Spoken] = []
-    async with session(url, settings) as client:
+    async with session(Antiphon(), url, settings) as client:
         await asyncio.sleep(BETWEEN_S)
         over: str | None = None
         for index, clip in enumerate(clips):
@@ -243,7 +245,7 @@ async def hear_the_beginning(client: Client, response: str | None) -> str | None
 async def hear_enough(client: Client, response: str | None) -> None:
     """Listens to an answer for HEARD_S, or until its end, and silences it."""
     if response and not await _ended(client, response, HEARD_S):
-        await client.send("response.cancel")
+        await client.cancel()
         await client.wait(_is_done(response), since=0, within_s=ANSWER_S)
 
 

@@ -1,99 +1,117 @@
 from __future__ import annotations
 
-import asyncio
+import base64
+import json
 
 import numpy as np
 import pytest
 
-from bench.client import AUDIBLE, CHUNK, HZ, Client, Microphone, Noted, Speaker, Timeout
-from conversation.audio import Audio, Samples, from_pcm16
+from bench.antiphon import Antiphon
+from bench.client import Client, Noted, Signal, Timeout, Wire
+from bench.headset import HZ
+from bench.peers import Pipecat
+from bench.peers.pipecat.wire import Frame
+from conversation.audio import Audio, to_pcm16
 from tests import virtual_time
 
-
-def sound(seconds: float, level: float = 0.5) -> Samples:
-    return np.full(round(seconds * HZ), level, np.float32)
-
-
-def test_a_chunk_is_played_when_it_comes() -> None:
-    speaker = Speaker()
-    speaker.play(sound(0.1), 5.0)
-    assert speaker.first_audible_s == 5.0
-    assert speaker.ends_s == pytest.approx(5.1)
-
-
-def test_a_chunk_that_comes_early_is_played_after_the_one_before() -> None:
-    speaker = Speaker()
-    speaker.play(sound(0.1, 0.0), 5.0)
-    speaker.play(sound(0.1), 5.02)
-    assert speaker.first_audible_s == pytest.approx(5.1)
-    assert speaker.ends_s == pytest.approx(5.2)
-    assert speaker.gap_s == 0.0
-
-
-def test_a_chunk_that_comes_late_leaves_a_gap() -> None:
-    speaker = Speaker()
-    speaker.play(sound(0.1), 5.0)
-    speaker.play(sound(0.1), 5.4)
-    speaker.play(sound(0.1), 5.5)
-    assert speaker.gap_s == pytest.approx(0.3)
-    assert speaker.ends_s == pytest.approx(5.6)
-
-
-def test_the_first_audible_sample_is_found_inside_a_chunk() -> None:
-    quiet = sound(0.1, AUDIBLE * 0.99)
-    quiet[240:] = -0.5  # a wave may go down first
-    speaker = Speaker()
-    speaker.play(quiet, 5.0)
-    assert speaker.first_audible_s == pytest.approx(5.01)
-
-
-def test_what_is_too_quiet_is_not_heard() -> None:
-    speaker = Speaker()
-    speaker.play(sound(0.1, AUDIBLE * 0.99), 5.0)
-    assert speaker.first_audible_s is None
-
-
-def test_the_threshold_is_45_decibels_below_full_scale() -> None:
-    assert 20 * np.log10(AUDIBLE) == pytest.approx(-45)
-
-
-def test_the_microphone_gives_a_chunk_when_it_has_been_spoken() -> None:
-    async def scene() -> None:
-        """The first sample said is spoken 20 ms before its chunk can be sent."""
-        microphone, clock = Microphone(), asyncio.get_running_loop().time
-        sent: list[tuple[float, Samples]] = []
-        said_s = 0.0
-        async for pcm in microphone.chunks():
-            sent.append((clock(), from_pcm16(pcm, HZ).samples))
-            if len(sent) == 2:
-                said_s = microphone.say(Audio(sound(0.03), HZ))
-            if len(sent) == 6:
-                break
-        assert all(len(samples) == CHUNK for _, samples in sent)
-        loud = [(at_s, int(np.sum(np.abs(samples) > 0.4))) for at_s, samples in sent]
-        assert [count for _, count in loud] == [0, 0, CHUNK, CHUNK // 2, 0, 0]
-        assert loud[2][0] - said_s == pytest.approx(0.02)
-        assert np.diff([at_s for at_s, _ in sent]) == pytest.approx(0.02)
-
-    virtual_time.run(scene())
-
-
-def test_the_microphone_says_one_thing_at_a_time() -> None:
-    async def scene() -> None:
-        microphone = Microphone()
-        microphone.say(Audio(sound(1), HZ))
-        with pytest.raises(ValueError, match="still busy"):
-            microphone.say(Audio(sound(1), HZ))
-
-    virtual_time.run(scene())
+PCM = to_pcm16(Audio(np.full(HZ // 50, 0.5, np.float32), HZ))
+"""20 ms."""
 
 
 def test_waiting_finds_what_came_before_and_gives_up_in_time() -> None:
     async def scene() -> None:
-        client = Client()
+        client = Client(Antiphon())
         client.notes += [Noted(0.0, {"type": "one"}), Noted(0.0, {"type": "two"})]
         assert (await client.wait(lambda note: note.kind == "two", since=0, within_s=1)).kind == "two"
         with pytest.raises(Timeout):
             await client.wait(lambda note: note.kind == "one", since=1, within_s=1)
 
     virtual_time.run(scene())
+
+
+def client_that_took(wire: Wire, *messages: str | bytes) -> Client:
+    """One message a second."""
+    client = Client(wire)
+    for number, message in enumerate(messages):
+        client.take(message, float(number))
+    return client
+
+
+def signals(client: Client) -> list[tuple[Signal | None, str | None]]:
+    return [(note.signal, note.response) for note in client.notes]
+
+
+def event(kind: str, **fields: object) -> str:
+    return json.dumps({"type": kind, **fields})
+
+
+def told(kind: str, **data: object) -> bytes:
+    return bytes(Frame(message={"data": json.dumps({"type": kind, "data": data})}).SerializeToString())
+
+
+def sounds() -> bytes:
+    return bytes(Frame(audio={"audio": PCM, "sample_rate": HZ}).SerializeToString())
+
+
+def interruption() -> bytes:
+    return bytes(Frame(interruption={}).SerializeToString())
+
+
+def test_an_answer_of_antiphon_goes_by_its_id_and_its_sound_is_kept_apart() -> None:
+    delta = event("response.output_audio.delta", response_id="resp_1", delta=base64.b64encode(PCM).decode())
+    client = client_that_took(Antiphon(), event("session.updated"), delta, delta)
+    assert signals(client) == [("ready", None), ("sound", "resp_1"), ("sound", "resp_1")]
+    assert "delta" not in client.notes[1].event
+    assert client.speakers["resp_1"].first_audible_s == 1.0
+
+
+@pytest.mark.parametrize(("status", "how"), [("completed", "ended"), ("cancelled", "cut off")])
+def test_how_an_answer_of_antiphon_ended(status: str, how: Signal) -> None:
+    client = client_that_took(Antiphon(), event("response.done", response={"id": "resp_1", "status": status}))
+    assert signals(client) == [(how, "resp_1")]
+
+
+def test_the_users_voice_makes_a_client_of_antiphon_drop_what_it_has() -> None:
+    client = client_that_took(
+        Antiphon(), event("session.created"), event("input_audio_buffer.speech_started", item_id="item_1")
+    )
+    assert client.interrupted == [1.0]
+    assert client.notes[1].item == "item_1"
+
+
+def test_answers_of_pipecat_are_numbered_by_their_ends() -> None:
+    client = client_that_took(
+        Pipecat(),
+        told("bot-ready"),
+        told("bot-started-speaking"),
+        sounds(),
+        sounds(),
+        told("bot-stopped-speaking"),
+        sounds(),
+        interruption(),
+        told("bot-stopped-speaking"),
+        sounds(),
+    )
+    assert [note.response for note in client.notes if note.signal == "sound"] == ["1", "1", "2", "3"]
+    assert [(s, r) for s, r in signals(client) if s in ("ended", "cut off")] == [
+        ("ended", "1"),
+        ("cut off", "2"),
+    ]
+    assert client.interrupted == [6.0]
+    assert list(client.speakers) == ["1", "2", "3"]
+
+
+def test_a_client_of_pipecat_speaks_as_its_pipelines_hear() -> None:
+    frame = Frame.FromString(Pipecat().spoken(b"\1\2"))
+    assert (frame.audio.audio, frame.audio.sample_rate, frame.audio.num_channels) == (b"\1\2", 16_000, 1)
+
+
+def test_the_frames_are_numbered_as_pipecat_numbers_them() -> None:
+    """Frame.audio is field 2; AudioRawFrame's are 3, 4 and 5. Written by hand from the published schema."""
+    assert Pipecat().spoken(b"\1\2") == b"\x12\x09" + b"\x1a\x02\1\2" + b"\x20\x80\x7d" + b"\x28\x01"
+
+
+def test_a_bot_at_another_rate_is_not_measured() -> None:
+    frame = bytes(Frame(audio={"audio": PCM, "sample_rate": 16_000}).SerializeToString())
+    with pytest.raises(ValueError, match="16000 Hz"):
+        client_that_took(Pipecat(), frame)

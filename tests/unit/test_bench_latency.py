@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from bench.client import HZ, Client, Noted, Speaker
+from bench.antiphon import Antiphon
+from bench.client import Client, Noted
+from bench.headset import HZ, Speaker
 from bench.latency import Spoken, look_up
 from bench.report import percentiles
 from bench.speech import room_noise
@@ -21,7 +23,7 @@ def scene(status_of_the_first: str) -> tuple[Client, Spoken]:
     """The user speaks at 5.0 s over an answer of which the client has audio until 5.4 s."""
     speaker = Speaker()
     speaker.play(room_noise(round(1.4 * HZ), -20), 4.0)
-    client = Client(speakers={OVER: speaker, ANSWER: Speaker()})
+    client = Client(Antiphon(), speakers={OVER: speaker, ANSWER: Speaker()})
     client.notes += [
         note(4.5, "input_audio_buffer.committed", item_id="item_before"),
         note(5.12, "input_audio_buffer.speech_started", item_id="item_user"),
