@@ -32,14 +32,24 @@ AUDIO: dict[str, Any] = {
         "format": {"type": "audio/pcm", "rate": 24000},
         "transcription": {"model": "any", "language": "en"},
         "noise_reduction": {"type": "near_field"},
-        "turn_detection": {"type": "server_vad", "threshold": 0.5, "silence_duration_ms": 200},
+        "turn_detection": {
+            "type": "server_vad",
+            "threshold": 0.5,
+            "silence_duration_ms": 200,
+            "antiphon": {"barge_in": "words"},
+        },
     },
     "output": {"format": {"type": "audio/pcmu"}, "voice": {"id": "v"}, "speed": 1.0},
 }
+ANTIPHON = {"events": True, "hold": False, "filler": {"after_ms": 900, "phrases": ["Hm."], "tools": True}}
 WELL_FORMED: list[dict[str, Any]] = [
     {
         "type": "session.update",
         "session": {"type": "realtime", "audio": AUDIO, "tools": [TOOL], "tracing": {"group_id": "g"}},
+    },
+    {
+        "type": "session.update",
+        "session": {"type": "realtime", "antiphon": ANTIPHON},
     },
     {
         "type": "response.create",

@@ -72,6 +72,18 @@ UPDATES: list[dict[str, Any]] = [
     {"audio": {"output": {"speed": 1.5}}},
     {"audio": {"input": {"transcription": None}}},
     {"audio": {"input": {"transcription": {"model": "any", "language": "en"}}}},
+    *[vad(antiphon={"barge_in": barge_in}) for barge_in in ("any_sound", "speech", "words", None)],
+    *[
+        {"antiphon": antiphon}
+        for antiphon in (
+            {"events": True, "hold": True},
+            {"hold": False, "speculate": False},
+            {"paced": False},
+            {"events": True, "filler": {"after_ms": 500, "tools": True}},
+            {"filler": None},
+            None,
+        )
+    ],
     *[
         sounds(kind, side)
         for kind in ("audio/pcm", "audio/pcmu", "audio/pcma")

@@ -38,6 +38,7 @@ class _Output:
     texts: dict[str, str] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     audio_bytes: int = 0
+    is_filled: bool = False
     done: Event | None = None
 
 
@@ -45,6 +46,7 @@ class _Output:
 class _Response:
     response: Event
     outputs: list[_Output] = field(default_factory=list)
+    is_held: bool = False
 
     @property
     def is_aside(self) -> bool:
@@ -64,6 +66,7 @@ class Promises:
         self._sound_ms: dict[str, float] = {}
         """How much was sent of each spoken item that is over."""
         self._format = ""
+        self._extensions: dict[str, Any] = {}
         self._speaking: str | None = None
         self._written: set[str] = set()
 
@@ -82,9 +85,12 @@ class Promises:
             self._of_item(kind, event)
         elif kind.startswith("input_audio_buffer"):
             self._of_input(kind, event)
+        elif kind.startswith("antiphon"):
+            self._of_extensions(kind, event)
         elif kind.startswith("session"):
             output = event["session"]["audio"].get("output")
             self._format = output["format"]["type"] if output else "audio/pcm"
+            self._extensions = event["session"].get("antiphon", {})
 
     def end(self) -> None:
         assert not self._open, f"never done: {self._open}"
@@ -142,6 +148,7 @@ class Promises:
             assert stream == "response.function_call_arguments" or "part" in output.texts
             if stream == "response.output_audio":
                 assert event["delta"], "no sound in a delta of sound"
+                assert not running.is_held, "sound while the client holds"
                 output.audio_bytes += len(base64.b64decode(event["delta"]))
             else:
                 output.texts[stream] = output.texts.get(stream, "") + event["delta"]
@@ -164,6 +171,27 @@ class Promises:
         self._sound_ms[output.item_id] = output.audio_bytes / BYTES_A_MS[sent_as]
         if running.is_aside:
             self._aside_items.add(output.item_id)
+
+    # --- what only this server tells
+
+    def _of_extensions(self, kind: str, event: Event) -> None:
+        assert event["response_id"] in self._open, f"{kind} outside its response"
+        running = self._open[event["response_id"]]
+        if kind == "antiphon.output.hold":
+            assert self._extensions.get("hold"), "a hold for a client that did not ask for it"
+            assert not running.is_held, "held twice"
+            running.is_held = True
+        elif kind == "antiphon.output.resume":
+            assert running.is_held, "a resume without a hold"
+            running.is_held = False
+        else:
+            assert self._extensions.get("events"), f"{kind} for a client that did not ask for it"
+        if kind == "antiphon.filler":
+            [output] = (output for output in running.outputs if output.item_id == event["item_id"])
+            assert not output.is_filled, "two fillers in one item"
+            assert not output.audio_bytes, "a filler is announced before it sounds"
+            assert event["audio_ms"] > 0
+            output.is_filled = True
 
     # --- the conversation
 
