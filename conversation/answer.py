@@ -71,6 +71,11 @@ class Answer:
         """The message being spoken; None before its first word."""
         return self._message.item.id if self._message else None
 
+    @property
+    def is_silent(self) -> bool:
+        """Nothing has been told of it but that it comes."""
+        return not self._outputs
+
     def open(self) -> None:
         """Again, it does nothing."""
         if not self._opened:

@@ -19,6 +19,7 @@ from conversation.events import Reason, TurnTimed
 from conversation.playback import Playback
 from conversation.reply import Reply, ReplyEvent, next_reply
 from conversation.session import Session
+from conversation.speculation import Speculation
 from conversation.stages import ReplyParams
 from conversation.turn import Turn, punctual
 
@@ -31,10 +32,18 @@ class Answering:
     Args:
         fell_silent: told when an answer has ended and none follows, and in how many seconds the client will
             have played the rest of it.
+        needed: told when the machine is needed for another answer than the one prepared here.
     """
 
-    def __init__(self, session: Session, fell_silent: Callable[[float], None]) -> None:
-        self._session, self._fell_silent = session, fell_silent
+    def __init__(
+        self,
+        session: Session,
+        speculation: Speculation,
+        fell_silent: Callable[[float], None],
+        needed: Callable[[], None],
+    ) -> None:
+        self._session, self._speculation = session, speculation
+        self._fell_silent, self._needed = fell_silent, needed
         self._playback = Playback(session.output_hz)
         self.reply = Reply.IDLE
         self._turn: Turn | None = None
@@ -59,11 +68,13 @@ class Answering:
     def release(self) -> None:
         """What was prepared may be heard."""
         self.reply = next_reply(self.reply, ReplyEvent.RELEASE)
+        self._running().work.begin()
         self._running().gate.set()
 
     def withdraw(self) -> None:
         """What was prepared is forgotten; nobody ever learns of it."""
         self.reply = next_reply(self.reply, ReplyEvent.WITHDRAW)
+        self._speculation.withdrawn(self._running().work)
         self._cancel()
 
     def read_ahead(self, asked: Asked) -> None:
@@ -123,10 +134,16 @@ class Answering:
         self.reply = next_reply(self.reply, event)
         session = self._session
         turn = turn_for(asked, session, session.history, self._playback, session.tuning.lead_ms / 1000)
+        self._task = session.tasks.create_task(self._answer(turn), name=turn.answer.response.id)
+        self._task.add_done_callback(lambda _: turn.work.end())
+        self._turn = turn
         if event is ReplyEvent.BEGIN:
             turn.gate.set()
-        self._turn = turn
-        self._task = session.tasks.create_task(self._answer(turn), name=turn.answer.response.id)
+            turn.work.begin()
+        else:
+            turn.clock.prepared = True
+            self._speculation.begun(asked.turn_id)
+            turn.work.prepare(self._needed)
         if asked.by_client:
             turn.answer.open()
 
@@ -157,11 +174,14 @@ class Answering:
     def _cancel(self) -> None:
         assert self._task is not None
         self._task.cancel()
+        self._running().work.end()
         self._turn = self._task = None
 
     def _note(self, turn: Turn) -> None:
         """The timing record of a turn that was heard, to the log and to whoever asked for it."""
         timing = turn.clock.timing()
+        if timing.prepared and not turn.answer.is_silent:
+            self._speculation.heard += 1
         if timing.first_audio_ms is not None:
             _log.info("session %s %s: %s", self._session.id, turn.answer.response.id, timing)
             self._session.emit(TurnTimed(turn.answer.response.id, timing))

@@ -44,6 +44,8 @@ class Asides:
         turn.answer.open()
         response_id = turn.answer.response.id
         task = self._session.tasks.create_task(self._answer(turn), name=response_id)
+        task.add_done_callback(lambda _: turn.work.end())
+        turn.work.begin()
         self._running[response_id] = turn, task
 
     def cancel(self, response_id: str | None) -> bool:

@@ -19,9 +19,11 @@ from conversation.items import new_id
 from conversation.playback import Playback
 from conversation.session import Session
 from conversation.settings import ResponseRequest, Settings
+from conversation.speculation import NOTHING_IN_VAIN, InVain
 from conversation.stages import Message, ReplyParams, Usage
 from conversation.timing import TurnClock
 from conversation.turn import Turn, Voicing, take_turn
+from conversation.workload import Work
 
 _log = logging.getLogger(__name__)
 
@@ -37,12 +39,16 @@ class Asked:
         since_samples: how much audio came after the user's speech ended.
         request: what the client wants otherwise than the session has it.
         by_client: the client asked for it, and is told at once that it comes, however long its prompt takes.
+        turn_id: the item of the user's turn that it answers; "" for none.
+        in_vain: what had been prepared before in that turn.
     """
 
     prompt: Callable[[str], Awaitable[list[Message]]]
     since_samples: int = 0
     request: ResponseRequest = AS_THE_SESSION
     by_client: bool = False
+    turn_id: str = ""
+    in_vain: InVain = NOTHING_IN_VAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,8 @@ def turn_for(asked: Asked, session: Session, history: History, playback: Playbac
         params=ReplyParams(session.id, response.max_output_tokens, choice),
         voicing=Voicing(response.voice, settings.speed, session.output_hz, lead_s),
         tuning=session.tuning,
-        clock=TurnClock(asked_s),
+        clock=TurnClock(asked_s, asked.in_vain),
+        work=Work(session.workload),
     )
 
 

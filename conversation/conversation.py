@@ -20,13 +20,15 @@ from conversation.events import Event, InputCleared, ItemAdded, ItemDeleted, Ite
 from conversation.floor import Floor, FloorEvent
 from conversation.items import Item, ItemReference
 from conversation.listening import Listening
-from conversation.policy import Action, Condition, Happening, Request, Silence, Words, decide
+from conversation.policy import Action, Condition, Happening, Machine, Request, Silence, Words, decide
 from conversation.prompt import messages
 from conversation.session import Session
 from conversation.settings import ResponseRequest, Settings, Tuning
+from conversation.speculation import Speculation
 from conversation.stages import Message, Stages
 from conversation.utterance import Utterance
 from conversation.waiting import Waiting
+from conversation.workload import Workload
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Conversation:
         emit: told every event, in order, within the call that causes it. Must neither block nor raise.
         session_id: for logs, and as the key by which a language model may keep the prompt's prefix.
         output_hz: the rate of the audio in events.
+        workload: that of all sessions which share the machine; None: there is no other.
     """
 
     def __init__(
@@ -53,10 +56,14 @@ class Conversation:
         *,
         session_id: str,
         output_hz: int = 24_000,
+        workload: Workload | None = None,
     ) -> None:
-        self._session = Session(session_id, stages, settings, tuning, emit, output_hz)
+        self._session = Session(session_id, stages, settings, tuning, emit, output_hz, workload or Workload())
         self._listening = Listening(self._session, self._on_floor, self._on_words)
-        self._answering = Answering(self._session, self._on_silence)
+        self._speculation = Speculation(
+            tuning.speculation_budget, self._session.workload, lambda: self._listening.received
+        )
+        self._answering = Answering(self._session, self._speculation, self._on_silence, self._on_need)
         self._waiting = Waiting(self._on_long_silence)
         self._silent_since = 0
         """In samples received: when the last answer had ended."""
@@ -65,10 +72,12 @@ class Conversation:
     async def run(self) -> None:
         """Listens until cancelled. Then no task and no stream is left."""
         try:
-            async with self._session.tasks:
-                await self._listening.run()
+            with self._session.workload.session():
+                async with self._session.tasks:
+                    await self._listening.run()
         finally:
             self._waiting.end()
+            _log.info("session %s: %s", self._session.id, self._speculation)
 
     async def hear(self, audio: Audio) -> bool:
         """Audio of the user, 16 kHz, in chunks of any size, at any pace.
@@ -83,6 +92,8 @@ class Conversation:
         Between push-to-talk and turn detection, audio not yet committed is forgotten.
         """
         previous = self._session.settings
+        if settings != previous:
+            self._edited()
         if (settings.turn_detection is None) != (previous.turn_detection is None):
             self._forget_input()
         if settings.turn_detection != previous.turn_detection:
@@ -109,12 +120,14 @@ class Conversation:
             sound: what the user says in it, 16 kHz; its words are found out.
         """
         before = self._session.history.add(item, after)
+        self._edited()
         self._session.emit(ItemAdded(item, before))
         if sound is not None:
             self._listening.transcribe(item.id, sound)
 
     def delete_item(self, item_id: str) -> None:
         self._session.history.delete(item_id)
+        self._edited()
         self._listening.give_up(item_id)
         self._session.emit(ItemDeleted(item_id))
 
@@ -175,13 +188,21 @@ class Conversation:
         try:
             self._act(self._decide(move.event), move, utterance)
         except ImpossibleMove as error:
-            _log.exception("session %s: a defect; this turn is given up", self._session.id)
-            self._answering.give_up(error)
+            self._give_up(error)
 
     def _on_words(self, text: str) -> None:
         """The user has said so much and goes on; meanwhile the language model may read it."""
-        if self._decide(Words.GROW) is Action.READ_AHEAD:
+        if self._decide(Words.GROW) is Action.READ_AHEAD and self._session.workload.has_room:
             self._answering.read_ahead(Asked(lambda instructions: self._messages(instructions, text)))
+
+    def _on_need(self) -> None:
+        """Somebody waits for another answer, and the machine has no room for the one prepared here."""
+        try:
+            if self._decide(Machine.NEEDED) is Action.WITHDRAW:
+                self._speculation.gave_way += 1
+                self._answering.withdraw()
+        except ImpossibleMove as error:  # it must not reach the session that is in need
+            self._give_up(error)
 
     def _on_silence(self, after_s: float) -> None:
         """The agent has said what it had to say, and will have been heard in so many seconds."""
@@ -203,7 +224,9 @@ class Conversation:
     def _act(self, action: Action, move: FloorMove, utterance: Utterance | None) -> None:
         match action:
             case Action.PREPARE:
-                self._answering.prepare(self._words(utterance, move))
+                assert utterance is not None
+                if self._speculation.allows(utterance.item_id):
+                    self._answering.prepare(self._words(utterance, move))
             case Action.WITHDRAW:
                 self._answering.withdraw()
             case Action.RELEASE:
@@ -216,6 +239,15 @@ class Conversation:
                 self._answering.fade()
             case Action.OWE:
                 self._answering.owe(self._words(utterance, move))
+
+    def _give_up(self, defect: ImpossibleMove) -> None:
+        _log.error("session %s: a defect; this turn is given up", self._session.id, exc_info=defect)
+        self._answering.give_up(defect)
+
+    def _edited(self) -> None:
+        """An answer that is prepared does not know what has changed."""
+        if self._decide(Request.EDIT) is Action.WITHDRAW:
+            self._answering.withdraw()
 
     def _forget_input(self) -> None:
         if self._decide(FloorEvent.CLEAR) is Action.WITHDRAW:
@@ -231,7 +263,7 @@ class Conversation:
         switches: dict[Condition, bool] = {
             "interrupt_response": detection is not None and detection.interrupt_response,
             "create_response": answers,
-            "speculate": answers and self._session.tuning.speculate,
+            "speculate": answers and self._session.tuning.speculate and self._session.settings.speculate,
             "read_ahead": answers and self._session.tuning.read_ahead,
         }
         return frozenset(condition for condition, on in switches.items() if on)
@@ -246,7 +278,12 @@ class Conversation:
             text = (await utterance.transcript()).text.strip()
             return await self._messages(instructions, text, without=utterance.item_id) if text else []
 
-        return Asked(prompt, since_samples=self._listening.received - move.at_sample)
+        return Asked(
+            prompt,
+            since_samples=self._listening.received - move.at_sample,
+            turn_id=utterance.item_id,
+            in_vain=self._speculation.in_vain_in(utterance.item_id),
+        )
 
     async def _messages(
         self, instructions: str, text: str = "", *, without: str | None = None

@@ -26,7 +26,14 @@ class Silence(Enum):
     """Nobody has said anything for long since the last answer was heard."""
 
 
+class Machine(Enum):
+    NEEDED = "machine needed"
+    """For an answer that somebody waits for, and there is no room beside what is prepared here."""
+
+
 class Request(Enum):
+    EDIT = "edit"
+    """What is answered changes: the history, or the session's settings."""
     COMMIT = "commit"
     """The user's turn ends here; whether to answer is said apart."""
     RESPOND = "respond"
@@ -36,6 +43,7 @@ class Request(Enum):
 class Action(Enum):
     NOTHING = "nothing"
     PREPARE = "prepare"
+    """If it can be afforded: see speculation.py."""
     WITHDRAW = "withdraw"
     RELEASE = "release"
     BEGIN = "begin"
@@ -53,7 +61,7 @@ class Action(Enum):
 
 
 Condition = Literal["interrupt_response", "create_response", "speculate", "read_ahead"]
-Happening = FloorEvent | Words | Silence | Request
+Happening = FloorEvent | Words | Silence | Machine | Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,10 @@ POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (Words.GROW, Reply.PROVISIONAL): _NOTHING,
     (Words.GROW, Reply.SPEAKING): _NOTHING,
     (Silence.LASTS, Reply.IDLE): Rule(Action.BEGIN, when="create_response"),
+    (Machine.NEEDED, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
+    (Request.EDIT, Reply.IDLE): _NOTHING,
+    (Request.EDIT, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
+    (Request.EDIT, Reply.SPEAKING): _NOTHING,
     (Request.COMMIT, Reply.IDLE): _NOTHING,
     (Request.COMMIT, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (Request.COMMIT, Reply.SPEAKING): _NOTHING,

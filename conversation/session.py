@@ -10,6 +10,7 @@ from conversation.events import Event
 from conversation.history import History
 from conversation.settings import Settings, Tuning
 from conversation.stages import Stages
+from conversation.workload import Workload
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class Session:
         id: for logs, and as the key by which a language model may keep the prompt's prefix.
         settings: as they are now; replaced as a whole.
         emit: told every event, in order, within the call that causes it.
+        workload: what all the sessions of this process ask of the machine.
         tasks: the parent of every task of the session.
     """
 
@@ -29,6 +31,7 @@ class Session:
     tuning: Tuning
     emit: Callable[[Event], None]
     output_hz: int
+    workload: Workload
     history: History = field(init=False)
     tasks: asyncio.TaskGroup = field(init=False, default_factory=asyncio.TaskGroup)
 

@@ -149,6 +149,17 @@ class Deadlines(_Strict):
     tts_next_s: Seconds = 5.0
 
 
+class SpeculationBudget(_Strict):
+    """What a session may spend on answers that are prepared and then not needed."""
+
+    per_turn: Annotated[int, Field(ge=0)] = 3
+    """So often in vain, and no answer is prepared any more in that turn."""
+    tokens_per_min: Annotated[int, Field(ge=0)] = 600
+    """Written in vain, for each minute of audio received; and so many at once."""
+    speech_s_per_min: Annotated[float, Field(ge=0)] = 40.0
+    """Synthesised in vain; the same."""
+
+
 class Tuning(_Strict):
     """How conversations are conducted here. Every default is explained in configs/laptop.yaml."""
 
@@ -163,6 +174,9 @@ class Tuning(_Strict):
     """While it does not, it is asked again after so much more silence."""
     speculate: bool = True
     """Prepare the answer during that silence."""
+    prepared_s: Seconds = 2.0
+    """Of its speech, so much is made before the turn is over."""
+    speculation_budget: SpeculationBudget = SpeculationBudget()
     read_ahead: bool = True
     """While the user speaks, let the language model read what is known of the prompt."""
     partial_every_ms: Ms = 480

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Literal
 
+from conversation.speculation import NOTHING_IN_VAIN, InVain
+
 
 @dataclass(frozen=True, slots=True)
 class TurnTiming:
@@ -28,6 +30,10 @@ class TurnTiming:
     """The turn was over: the answer might be heard."""
     first_audio_ms: float | None = None
     """The first audio was handed to the client."""
+    prepared: bool = False
+    """Work on it began before the turn was over."""
+    in_vain: InVain = NOTHING_IN_VAIN
+    """What had been prepared in the same turn before, and was not needed."""
 
 
 Mark = Literal["asked", "transcript", "llm_first", "clause", "tts_first", "released", "first_audio"]
@@ -38,10 +44,15 @@ class TurnClock:
 
     Args:
         start_s: loop time at which the user's last sound, or the request, reached us.
+        in_vain: see `TurnTiming`.
+
+    Attributes:
+        prepared: see `TurnTiming`.
     """
 
-    def __init__(self, start_s: float) -> None:
-        self._start_s = start_s
+    def __init__(self, start_s: float, in_vain: InVain = NOTHING_IN_VAIN) -> None:
+        self.prepared = False
+        self._start_s, self._in_vain = start_s, in_vain
         self._marks_ms: dict[str, float] = {}
 
     def mark(self, part: Mark) -> None:
@@ -50,4 +61,4 @@ class TurnClock:
         self._marks_ms.setdefault(f"{part}_ms", round(elapsed_ms, 1))
 
     def timing(self) -> TurnTiming:
-        return TurnTiming(**self._marks_ms)
+        return TurnTiming(**self._marks_ms, prepared=self.prepared, in_vain=self._in_vain)

@@ -34,6 +34,7 @@ from conversation.stages import (
     WordTimes,
 )
 from conversation.timing import TurnClock
+from conversation.workload import Work
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ class Turn:
     Attributes:
         prompt: what to answer; may take as long as the final transcript. No messages: nothing to answer.
         gate: set when the answer may be heard.
+        work: what the computing of it comes to.
     """
 
     prompt: Callable[[], Awaitable[list[Message]]]
@@ -89,6 +91,7 @@ class Turn:
     voicing: Voicing
     tuning: Tuning
     clock: TurnClock
+    work: Work
 
 
 async def take_turn(turn: Turn) -> Usage | None:
@@ -124,7 +127,10 @@ async def _replied(turn: Turn, messages: list[Message]) -> AsyncGenerator[ReplyP
     stream = turn.stages.llm.reply(messages, turn.tools, turn.params)
     async with aclosing(punctual(stream, "llm", deadlines.llm_first_s, deadlines.llm_next_s)) as parts:
         async for part in parts:
-            if not isinstance(part, Usage):
+            if isinstance(part, Usage):
+                turn.work.tokens = max(turn.work.tokens, part.output_tokens)
+            else:
+                turn.work.tokens += 1
                 turn.clock.mark("llm_first")
                 silent = silent and isinstance(part, TextDelta) and not part.text.strip()
             yield part
@@ -162,6 +168,7 @@ async def _call(turn: Turn, part: ToolCall | ToolCallDelta, *, after_words: bool
 async def _draft(turn: Turn, messages: list[Message], texts: asyncio.Queue[str | None]) -> Usage:
     """The answer to be read, delta by delta."""
     usage = await _think(turn, messages, texts.put)
+    turn.work.end()
     await texts.put(None)
     return usage
 
@@ -184,8 +191,9 @@ async def _compose(turn: Turn, messages: list[Message], clauses: asyncio.Queue[s
 
 
 async def _voice(turn: Turn, clauses: asyncio.Queue[str | None], pieces: asyncio.Queue[Piece | None]) -> None:
-    """Speaks the clauses one after another, as far ahead as `pieces` has room."""
+    """Speaks the clauses one after another, as far ahead as `pieces` has room and the gate allows."""
     async for clause in _until_none(clauses):
+        await _wanted(turn)
         text, words = clause, tuple[Word, ...]()
         async with aclosing(_sound(turn, clause)) as sound:
             async for part in sound:
@@ -193,13 +201,23 @@ async def _voice(turn: Turn, clauses: asyncio.Queue[str | None], pieces: asyncio
                     words += part.words
                     continue
                 turn.clock.mark("tts_first")
+                await _wanted(turn)
+                turn.work.speech_s += part.duration_s
                 await pieces.put(Piece(text, part, words))
                 text, words = "", ()
         if text and any(character.isalnum() for character in text):
             raise StageFailed("tts", "no sound came for a clause that has words")
         if text or words:
             await pieces.put(Piece(text, silence(0, turn.voicing.rate_hz), words))
+    turn.work.end()
     await pieces.put(None)
+
+
+async def _wanted(turn: Turn) -> None:
+    """Waits while more speech would be made than there should be before the turn is over."""
+    if turn.work.speech_s >= turn.tuning.prepared_s and not turn.gate.is_set():
+        turn.work.rest()
+        await turn.gate.wait()
 
 
 async def _sound(turn: Turn, clause: str) -> AsyncGenerator[SpeechPart, None]:

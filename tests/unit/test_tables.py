@@ -6,7 +6,7 @@ import pytest
 
 from conversation.errors import ImpossibleMove
 from conversation.floor import FLOOR, Floor, FloorEvent, next_floor
-from conversation.policy import POLICY, Action, Happening, Request, Silence, Words, decide
+from conversation.policy import POLICY, Action, Happening, Machine, Request, Silence, Words, decide
 from conversation.reply import REPLY, Reply, ReplyEvent, next_reply
 
 
@@ -28,7 +28,10 @@ def test_the_reply_follows_its_table_and_nothing_else(reply: Reply, event: Reply
             next_reply(reply, event)
 
 
-@pytest.mark.parametrize(("event", "reply"), list(product([*FloorEvent, *Words, *Silence, *Request], Reply)))
+HAPPENINGS = [*FloorEvent, *Words, *Silence, *Machine, *Request]
+
+
+@pytest.mark.parametrize(("event", "reply"), list(product(HAPPENINGS, Reply)))
 def test_every_action_of_the_policy_is_one_that_the_reply_can_take(event: Happening, reply: Reply) -> None:
     moves = {
         Action.PREPARE: [ReplyEvent.PREPARE],
@@ -48,13 +51,16 @@ def test_every_action_of_the_policy_is_one_that_the_reply_can_take(event: Happen
 
 
 def test_only_what_cannot_meet_is_missing_from_the_policy() -> None:
-    """A provisional reply exists only while the floor is paused; a silence lasts when nobody speaks."""
-    missing = set(product([*FloorEvent, *Words, *Silence, *Request], Reply)) - set(POLICY)
+    """A provisional reply exists only while the floor is paused; a silence lasts when nobody speaks; and only
+    what is prepared can give way."""
+    missing = set(product(HAPPENINGS, Reply)) - set(POLICY)
     assert missing == {
         (FloorEvent.ONSET, Reply.PROVISIONAL),
         (FloorEvent.PAUSE, Reply.PROVISIONAL),
         (Silence.LASTS, Reply.PROVISIONAL),
         (Silence.LASTS, Reply.SPEAKING),
+        (Machine.NEEDED, Reply.IDLE),
+        (Machine.NEEDED, Reply.SPEAKING),
     }
 
 
