@@ -40,8 +40,9 @@ async def heard_turns(audio: Audio, vad: Vad, detection: TurnDetection, tuning: 
     state: VadState | None = None
     turns, onset = [], 0
     for start in range(0, len(samples) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
-        probabilities, [state] = await vad.step(samples[None, start : start + FRAME_SAMPLES], [state])
-        for move in endpointing.step(float(probabilities[0]), start):
+        frame = samples[start : start + FRAME_SAMPLES]
+        probabilities, [state] = await vad.step(frame[None], [state])
+        for move in endpointing.step(float(probabilities[0]), start, frame):
             if move.event is FloorEvent.ONSET:
                 onset = move.at_sample
             elif move.event is FloorEvent.END:

@@ -1,7 +1,8 @@
-"""Endpointing: when speech begins, pauses, goes on and ends, from one probability per frame.
+"""Endpointing: when speech begins, pauses, goes on and ends, from each frame and its probability.
 
-Time is counted in samples received, never by a clock, so it does not matter how fast audio comes in. It can
-be told what somebody else makes of a pause. This module knows no model and does not decide what follows.
+The probability says that there is a silence, and how loud the frames were says since when. Time is counted in
+samples received, never by a clock, so it does not matter how fast audio comes in. It can be told what
+somebody else makes of a pause. This module knows no model and does not decide what follows.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from conversation.audio import HEARING_HZ
+from conversation.audio import HEARING_HZ, Samples
 from conversation.floor import Floor, FloorEvent, next_floor
 from conversation.settings import Eagerness, TurnDetection
 from conversation.stages import FRAME_SAMPLES
+from conversation.voice_level import VoiceLevel
 
 HYSTERESIS = 0.15
 """Speech that has begun lasts until the probability falls so far below the threshold.
@@ -34,7 +36,7 @@ class FloorMove:
 
     Attributes:
         at_sample: where in the audio received: the first sample of speech for an onset or a resumption, the
-            first of silence for a pause or an end.
+            first of silence for a pause or an end; there it may lie before the frames that were silent.
     """
 
     event: FloorEvent
@@ -43,6 +45,8 @@ class FloorMove:
 
 class Endpointing:
     """Listens to one user.
+
+    Every length of silence is rounded to the nearest whole frame.
 
     Args:
         detection: threshold and the silence that ends a turn.
@@ -67,6 +71,9 @@ class Endpointing:
         self.adjust(detection)
         self._since: int | None = None
         """First sample of the speech that may become an onset, or of the silence that may become a pause."""
+        self._level = VoiceLevel()
+        self._spoke_from = 0
+        """Where the user last began to speak, or went on: no silence since then is older."""
 
     def adjust(self, detection: TurnDetection) -> None:
         """From the next frame on."""
@@ -85,39 +92,53 @@ class Endpointing:
         if self.floor is Floor.PAUSED:
             self._end = {True: self._finished, False: self._patience, None: self._rule}[finished]
 
-    def step(self, probability: float, start_sample: int) -> list[FloorMove]:
-        """The moves that the frame which starts at `start_sample` brings about, in order; mostly none."""
+    def step(self, probability: float, start_sample: int, samples: Samples) -> list[FloorMove]:
+        """The moves that the frame which starts at `start_sample` brings about, in order; mostly none.
+
+        Args:
+            samples: the frame, shape (FRAME_SAMPLES,).
+        """
+        self._level.hear(samples, speech=probability >= self._threshold)
         if self.floor is Floor.SILENT:
             return self._while_silent(probability, start_sample)
         if probability >= self._threshold:
             self._since, self._end = None, self._rule
-            return [self._move(FloorEvent.RESUME, start_sample)] if self.floor is Floor.PAUSED else []
+            if self.floor is Floor.SPEAKING:
+                return []
+            self._spoke_from = start_sample
+            return [self._move(FloorEvent.RESUME, start_sample)]
         return self._while_held(probability, start_sample)
 
     def move(self, event: FloorEvent) -> None:
         """Something other than a frame moved the floor."""
-        self.floor, self._since, self._end = next_floor(self.floor, event), None, self._rule
+        self.floor = next_floor(self.floor, event)
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._since, self._end, self._level = None, self._rule, VoiceLevel()
 
     def _while_silent(self, probability: float, start_sample: int) -> list[FloorMove]:
         if probability < self._threshold - (HYSTERESIS if self._since is not None else 0.0):
-            self._since = None
+            self._start_anew()
             return []
         onset_sample = start_sample if self._since is None else self._since
         self._since = onset_sample
         if start_sample + FRAME_SAMPLES - onset_sample < self._onset:
             return []
-        self._since = None
+        self._since, self._spoke_from = None, onset_sample
         return [self._move(FloorEvent.ONSET, onset_sample)]
 
     def _while_held(self, probability: float, start_sample: int) -> list[FloorMove]:
+        now = start_sample + FRAME_SAMPLES
         if self._since is None:
             if probability >= self._threshold - HYSTERESIS:
                 return []
-            self._since = start_sample
-        silent = start_sample + FRAME_SAMPLES - self._since
+            quiet_since = min(start_sample, now - self._level.quiet_samples)
+            self._since = max(quiet_since, self._spoke_from)
+        silent = now - self._since + FRAME_SAMPLES // 2
         if silent >= self._end:
             moves = [self._move(FloorEvent.END, self._since)]
-            self._since, self._end = None, self._rule
+            self._start_anew()
             return moves
         if silent >= self._pause and self.floor is Floor.SPEAKING:
             return [self._move(FloorEvent.PAUSE, self._since)]

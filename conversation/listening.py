@@ -95,7 +95,7 @@ class Listening:
             if self._utterance is not None:
                 self._utterance.add(Audio(frame.samples, HEARING_HZ))
             if probability is not None:
-                for move in self._endpointing.step(probability, frame.start_sample):
+                for move in self._endpointing.step(probability, frame.start_sample, frame.samples):
                     self._on_move(move)
 
     async def hear(self, audio: Audio) -> bool:

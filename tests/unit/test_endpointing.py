@@ -1,27 +1,56 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conversation.audio import Samples
 from conversation.endpointing import Endpointing
 from conversation.floor import Floor, FloorEvent
 from conversation.settings import TurnDetection
 from conversation.stages import FRAME_SAMPLES
+from conversation.voice_level import BLOCK_SAMPLES, LOOK_BACK_SAMPLES
 
 ONSET, PAUSE, RESUME, END = FloorEvent.ONSET, FloorEvent.PAUSE, FloorEvent.RESUME, FloorEvent.END
 
 
-def listen(
-    probabilities: list[float], *, silence_ms: int = 500, pause_ms: int = 160, onset_ms: int = 64
-) -> list[tuple[FloorEvent, int]]:
-    """The moves, each with the frame at which it says it happened."""
+NOISE = np.random.default_rng(1).standard_normal(FRAME_SAMPLES).astype(np.float32)
+
+
+def at_level(db: float) -> Samples:
+    """A frame so loud."""
+    return NOISE * np.float32(10 ** (db / 20))
+
+
+LOUD = at_level(-20.0)
+
+
+def heard(
+    probabilities: list[float],
+    frames: list[Samples] | None = None,
+    *,
+    silence_ms: int = 500,
+    pause_ms: int = 160,
+    onset_ms: int = 64,
+) -> list[tuple[FloorEvent, int, int]]:
+    """The moves: what, at which sample it says it happened, and after which frame.
+
+    Without frames, all are equally loud, so that the probabilities alone count.
+    """
     endpointing = Endpointing(
         TurnDetection(silence_duration_ms=silence_ms), onset_ms=onset_ms, pause_ms=pause_ms
     )
     return [
-        (move.event, move.at_sample // FRAME_SAMPLES)
+        (move.event, move.at_sample, number)
         for number, probability in enumerate(probabilities)
-        for move in endpointing.step(probability, number * FRAME_SAMPLES)
+        for move in endpointing.step(
+            probability, number * FRAME_SAMPLES, LOUD if frames is None else frames[number]
+        )
     ]
+
+
+def listen(probabilities: list[float], silence_ms: int = 500) -> list[tuple[FloorEvent, int]]:
+    """The moves, each with the frame at which it says it happened."""
+    return [(event, at // FRAME_SAMPLES) for event, at, _ in heard(probabilities, silence_ms=silence_ms)]
 
 
 def frames(pattern: str) -> list[float]:
@@ -58,10 +87,19 @@ def test_no_silence_at_all_ends_with_the_first_silent_frame() -> None:
     assert listen(frames("SS-"), silence_ms=0) == [(ONSET, 0), (END, 2)]
 
 
-@given(st.lists(st.floats(0, 1), max_size=300), st.integers(0, 1000), st.integers(0, 1000))
-def test_moves_always_make_sense(probabilities: list[float], silence_ms: int, pause_ms: int) -> None:
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(-90, 0)), max_size=300),
+    st.integers(0, 1000),
+    st.integers(0, 1000),
+)
+def test_moves_always_make_sense(frames: list[tuple[float, float]], silence_ms: int, pause_ms: int) -> None:
     """Onset first, then pauses and resumptions in turn, then an end; places never run backwards."""
-    moves = listen(probabilities, silence_ms=silence_ms, pause_ms=pause_ms)
+    moves = heard(
+        [probability for probability, _ in frames],
+        [at_level(db) for _, db in frames],
+        silence_ms=silence_ms,
+        pause_ms=pause_ms,
+    )
     follows = {
         None: {ONSET},
         ONSET: {PAUSE, END},
@@ -70,18 +108,85 @@ def test_moves_always_make_sense(probabilities: list[float], silence_ms: int, pa
         END: {ONSET},
     }
     last: FloorEvent | None = None
-    for event, _ in moves:
+    for event, _, _ in moves:
         assert event in follows[last]
         last = event
-    places = [place for _, place in moves]
+    places = [place for _, place, _ in moves]
     assert places == sorted(places)
 
 
 def test_a_hand_on_the_floor_starts_it_anew() -> None:
     endpointing = Endpointing(TurnDetection(), onset_ms=64, pause_ms=160)
     for number in range(4):
-        endpointing.step(0.9, number * FRAME_SAMPLES)
+        endpointing.step(0.9, number * FRAME_SAMPLES, LOUD)
     endpointing.move(FloorEvent.CLEAR)
 
     assert endpointing.floor is Floor.SILENT
-    assert endpointing.step(0.9, 4 * FRAME_SAMPLES) == []
+    assert endpointing.step(0.9, 4 * FRAME_SAMPLES, LOUD) == []
+
+
+# --- how loud it is says since when
+
+
+def spoken(
+    levels_db: list[float], speech_frames: int, *, silence_ms: int = 500, pause_ms: int = 160
+) -> list[tuple[FloorEvent, int, int]]:
+    """What is heard of frames that loud, of which the first are taken for speech."""
+    probabilities = [0.9] * speech_frames + [0.1] * (len(levels_db) - speech_frames)
+    frames = [at_level(db) for db in levels_db]
+    return heard(probabilities, frames, silence_ms=silence_ms, pause_ms=pause_ms)
+
+
+def test_the_silence_began_where_the_voice_fell_not_where_the_vad_noticed() -> None:
+    moves = spoken([-20.0] * 10 + [-60.0] * 20, speech_frames=14)
+    assert [(event, at // FRAME_SAMPLES) for event, at, _ in moves] == [(ONSET, 0), (PAUSE, 10), (END, 10)]
+
+
+def test_a_pause_and_a_rule_of_200_ms_count_from_there() -> None:
+    """The VAD notices after four frames; the pause is known at once, the end two frames later."""
+    moves = spoken([-20.0] * 10 + [-60.0] * 20, speech_frames=14, silence_ms=200, pause_ms=96)
+    assert [number for _, _, number in moves] == [1, 14, 15]
+
+
+def test_a_room_as_loud_as_the_voice_leaves_it_to_the_vad() -> None:
+    moves = spoken([-20.0] * 10 + [-32.0] * 20, speech_frames=14)
+    assert [at // FRAME_SAMPLES for _, at, _ in moves] == [0, 14, 14]
+
+
+def test_the_look_back_has_a_bound() -> None:
+    (_, at, _) = spoken([-20.0] * 10 + [-60.0] * 60, speech_frames=30)[1]
+    assert at == 30 * FRAME_SAMPLES - LOOK_BACK_SAMPLES
+
+
+def test_quiet_inside_speech_is_no_pause_while_the_vad_hears_speech() -> None:
+    """The closure before a plosive: 128 ms of silence."""
+    levels = [-20.0] * 10 + [-60.0] * 4 + [-20.0] * 10
+    assert [event for event, _, _ in spoken(levels, speech_frames=24)] == [ONSET]
+
+
+def test_no_silence_is_older_than_the_speech_before_it() -> None:
+    """A frame that is taken for speech, but is quiet, ends a pause."""
+    probabilities = [0.9] * 10 + [0.1] * 6 + [0.9] + [0.1] * 20
+    frames = [at_level(-20.0)] * 10 + [at_level(-60.0)] * 27
+    moves = [(event, at // FRAME_SAMPLES) for event, at, _ in heard(probabilities, frames)]
+    assert moves == [(ONSET, 0), (PAUSE, 10), (RESUME, 16), (PAUSE, 16), (END, 16)]
+
+
+def test_a_silence_begins_inside_a_frame() -> None:
+    half = at_level(-20.0)
+    half[BLOCK_SAMPLES:] = 0.0
+    moves = heard([0.9] * 6 + [0.1] * 20, [LOUD] * 4 + [half] + [at_level(-60.0)] * 21)
+    assert moves[-1][:2] == (END, 4 * FRAME_SAMPLES + BLOCK_SAMPLES)
+
+
+def test_one_who_speaks_more_softly_is_followed() -> None:
+    """After 8 s at the new level, 20 dB lower, the old one is forgotten."""
+    levels = [-20.0] * 30 + [-40.0] * 900 + [-80.0] * 20
+    moves = spoken(levels, speech_frames=935)
+    assert moves[-1][1] == 930 * FRAME_SAMPLES
+
+
+@pytest.mark.parametrize(("silence_ms", "frames_silent"), [(192, 6), (200, 6), (210, 7), (224, 7), (500, 16)])
+def test_a_rule_is_rounded_to_the_nearest_frame(silence_ms: int, frames_silent: int) -> None:
+    moves = heard([0.9] * 10 + [0.1] * 30, silence_ms=silence_ms)
+    assert moves[-1][2] == 10 + frames_silent - 1
