@@ -1,9 +1,10 @@
 """eSpeak NG behind a pipe: one JSON line in, one JSON line out.
 
-    {"voice": "en-us", "text": "Well, yes."}  ->  {"pieces": [["wˈɛl", "Well, y"], ["jˈɛs", "es."]]}
-                                              or  {"error": "..."}
+    {"voice": "en-us", "texts": ["Well, yes."]}  ->  {"pieces": [[["wˈɛl", "Well, y"], ["jˈɛs", "es."]]]}
+                                                 or  {"error": "..."}
 
-A piece is what eSpeak NG took for one clause: its phonemes in IPA, and the text it had read by then.
+A piece of a text is what eSpeak NG took for one clause: its phonemes in IPA, and what of the text it had read
+by then.
 
 eSpeak NG is GPL-3.0-or-later, and this project is Apache-2.0. So the library is loaded by this program and
 by nothing else, and the server talks to it as to any other command line program: lines of text over a pipe.
@@ -69,7 +70,8 @@ def main() -> None:
     for line in sys.stdin.buffer:
         request = json.loads(line)
         try:
-            answer: dict[str, object] = {"pieces": espeak.pieces(request["voice"], request["text"])}
+            pieces = [espeak.pieces(request["voice"], text) for text in request["texts"]]
+            answer: dict[str, object] = {"pieces": pieces}
         except ValueError as error:
             answer = {"error": str(error)}
         answers.write(json.dumps(answer) + "\n")

@@ -63,23 +63,27 @@ class Phonemizer:
         Raises StageFailed when the text is longer than LONGEST_TEXT or the voice unknown, when the process
         died twice, or was late.
         """
-        text = speakable(text, voice)
-        if not text:
-            return []
-        if len(text) > LONGEST_TEXT:
-            raise StageFailed(
-                "tts", f"a text of {len(text)} characters; at most {LONGEST_TEXT} can be spoken"
-            )
-        request = json.dumps({"voice": voice, "text": text}).encode() + b"\n"
+        [clauses] = self._read([speakable(text, voice)], voice)
+        return clauses
+
+    def alone(self, words: Sequence[str], voice: str) -> list[str]:
+        """The phonemes of each word for itself, as if nothing stood around it; none of what makes no sound.
+
+        Raises as `clauses`, which it must not take longer than: all words are one request.
+        """
+        each = self._read([speakable(word, voice) for word in words], voice)
+        return [" ".join(clause.phonemes for clause in clauses) for clauses in each]
+
+    def _read(self, texts: Sequence[str], voice: str) -> list[list[Clause]]:
+        if not any(texts):
+            return [[] for _ in texts]
+        if (length := sum(map(len, texts))) > LONGEST_TEXT:
+            raise StageFailed("tts", f"a text of {length} characters; at most {LONGEST_TEXT} can be spoken")
+        request = json.dumps({"voice": voice, "texts": texts}).encode() + b"\n"
         answer = json.loads(self._ask(request))
         if "error" in answer:
             raise StageFailed("tts", answer["error"])
-        pieces: list[tuple[str, str]] = answer["pieces"]
-        clauses = [
-            Clause(_plain(phonemes), _mark(read, last=number == len(pieces)))
-            for number, (phonemes, read) in enumerate(pieces, 1)
-        ]
-        return [clause for clause in clauses if clause.phonemes]
+        return [_clauses(pieces) for pieces in answer["pieces"]]
 
     def close(self) -> None:
         """Ends the process. A later call would start another."""
@@ -160,6 +164,15 @@ def speakable(text: str, voice: str) -> str:
     return text.strip() if any(character.isalnum() for character in text) else ""
 
 
+def _clauses(pieces: Sequence[tuple[str, str]]) -> list[Clause]:
+    """What eSpeak NG made of one text."""
+    clauses = [
+        Clause(_plain(phonemes), _mark(read, last=number == len(pieces)))
+        for number, (phonemes, read) in enumerate(pieces, 1)
+    ]
+    return [clause for clause in clauses if clause.phonemes]
+
+
 _FOREIGN_WORD = re.compile(r"\([a-z-]+\)")
 """eSpeak NG notes a change of language among the phonemes: "(fr)"; Piper was trained without these."""
 
@@ -224,13 +237,11 @@ def sentences(clauses: Iterable[Clause], longest: int) -> Iterator[str]:
         yield sentence
 
 
-def phoneme_ids(phonemes: str, id_map: Mapping[str, Sequence[int]]) -> list[int]:
-    """As the voice was trained: a pad after every phoneme, between the marks of beginning and end.
+def phoneme_ids(phonemes: str, id_map: Mapping[str, Sequence[int]]) -> list[list[int]]:
+    """Those of the beginning, of each phoneme and of the end, as the voice was trained: a pad after each.
 
-    A phoneme that the voice does not know is left out, as in Piper.
+    A phoneme that the voice does not know has none, as in Piper.
     """
-    ids = [*id_map[BOS], *id_map[PAD]]
-    for phoneme in unicodedata.normalize("NFD", phonemes):
-        if phoneme in id_map:
-            ids += [*id_map[phoneme], *id_map[PAD]]
-    return [*ids, *id_map[EOS]]
+    letters = [unicodedata.normalize("NFD", phoneme) for phoneme in phonemes]
+    ids = [[n for x in each if x in id_map for n in (*id_map[x], *id_map[PAD])] for each in letters]
+    return [[*id_map[BOS], *id_map[PAD]], *ids, [*id_map[EOS]]]

@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 
 from conversation.audio import Audio, Samples
 from conversation.errors import ConfigError
+from conversation.stages import SpeechPart, WordTimes
 from deployments.model_thread import ModelThread
 from deployments.onnx import OnnxModel
-from deployments.tts.phonemes import SENTENCE_ENDS, Phonemizer, phoneme_ids, sentences
-from deployments.tts.silence import SilenceTrim
+from deployments.tts.phonemes import Phonemizer, phoneme_ids, sentences
 from deployments.tts.streaming_graphs import config_file, streaming_graphs, voice_file
+from deployments.tts.timed_speech import Edges, TimedSpeech
 from deployments.weights import locate
 
 if TYPE_CHECKING:
@@ -94,11 +95,12 @@ class Piper:
             for _ in self._steps("Ready to speak, I am.", voice, 1.0, RunOptions()):
                 pass
 
-    async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[Audio, None]:
+    async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[SpeechPart, None]:
         """As in `Tts`; the rate is the voice's own. A text of up to LONGEST_TEXT characters is taken.
 
-        Silence is cut to 10 ms before each sentence and to 200 ms after it; 120 ms after an unfinished one.
-        It cannot speak much more than twice as fast as is natural, since no phoneme is shorter than a frame.
+        The silence around a sentence is cut short (timed_speech.py). The times of its words come after its
+        first sound; of a text that is read quite otherwise than its words are, none come. It cannot speak
+        much more than twice as fast as is natural, since no phoneme is shorter than a frame.
         Cancelled, it gives the thread back within one operator of the network.
         """
         from onnxruntime import RunOptions
@@ -108,9 +110,11 @@ class Piper:
         work = partial(self._steps, text, speaker, min(max(speed, 0.25), 4.0), options)
         try:
             async with aclosing(self._thread.stream(work)) as steps:
-                async for samples in steps:
-                    if len(samples):
-                        yield Audio(samples, speaker.rate_hz)
+                async for item in steps:
+                    if isinstance(item, WordTimes):
+                        yield item
+                    elif len(item):
+                        yield Audio(item, speaker.rate_hz)
         finally:
             options.terminate = True  # the run under way, if any, ends at its next operator
 
@@ -119,16 +123,19 @@ class Piper:
         self._thread.close()
         self._phonemizer.close()
 
-    def _steps(self, text: str, voice: _Voice, speed: float, options: RunOptions) -> Iterator[Samples]:
+    def _steps(
+        self, text: str, voice: _Voice, speed: float, options: RunOptions
+    ) -> Iterator[Samples | WordTimes]:
         """One item for every stretch of work after which somebody else may have the thread."""
         clauses = self._phonemizer.clauses(text, voice.espeak_voice)
+        phonemes = list(sentences(clauses, LONGEST_SENTENCE))
+        alone = partial(self._phonemizer.alone, voice=voice.espeak_voice)
+        speech = TimedSpeech(text, phonemes, alone, voice.rate_hz)
         lengths = itertools.chain(self._chunk_frames, itertools.repeat(self._chunk_frames[-1]))
-        for sentence in sentences(clauses, LONGEST_SENTENCE):
-            latent = voice.latent(sentence, speed, options)
+        for sentence in phonemes:
+            latent, edges = voice.latent(sentence, speed, options)
             yield _NOTHING
-            trim = SilenceTrim(voice.rate_hz, tail_s=0.2 if sentence[-1] in SENTENCE_ENDS else 0.12)
-            for samples in voice.decode(latent, lengths, options):
-                yield trim.feed(samples)
+            yield from speech.sentence(sentence, voice.decode(latent, lengths, options), edges)
 
 
 def _length_scale(speed: float) -> float:
@@ -155,9 +162,11 @@ class _Voice:
         self._flow = OnnxModel(self._graphs.flow, stage="tts", threads=threads)
         self._vocoder = OnnxModel(self._graphs.vocoder, stage="tts", threads=threads)
 
-    def latent(self, phonemes: str, speed: float, options: RunOptions | None = None) -> Frames:
-        """The frames of one sentence. They are sampled: no two calls give the same."""
-        ids = phoneme_ids(phonemes, self._id_map)
+    def latent(self, phonemes: str, speed: float, options: RunOptions | None = None) -> tuple[Frames, Edges]:
+        """The frames of one sentence, and where in them its phonemes are. They are sampled: no two calls give
+        the same."""
+        ids_of_each = phoneme_ids(phonemes, self._id_map)
+        ids = list(itertools.chain.from_iterable(ids_of_each))
         inputs: dict[str, NDArray[Any]] = {
             "input": np.array([ids], np.int64),
             "input_lengths": np.array([len(ids)], np.int64),
@@ -165,7 +174,10 @@ class _Voice:
                 [self._noise, self._length * _length_scale(speed), self._duration_noise], np.float32
             ),
         }
-        return self._frontend.run(inputs, [self._graphs.latent], options)[0]
+        latent, durations = self._frontend.run(inputs, [self._graphs.latent, self._graphs.durations], options)
+        frames = np.cumsum(durations.reshape(-1)).astype(np.int64)
+        last_ids = np.cumsum([len(each) for each in ids_of_each[:-1]]) - 1
+        return latent, frames[last_ids] * self._graphs.hop_samples
 
     def decode(
         self, latent: Frames, lengths: Iterator[int], options: RunOptions | None = None

@@ -28,6 +28,8 @@ class SilenceTrim:
         """Silence that only comes out if sound follows it."""
         self._quiet_samples: int | None = None
         """Silence at the end of what came out; None before the first sound."""
+        self.cut_samples = 0
+        """How much of the silence before the first sound does not come out; final once anything did."""
 
     def feed(self, samples: Samples) -> Samples:
         """What of the sound so far can be given out."""
@@ -39,13 +41,16 @@ class SilenceTrim:
         start = 0
         if self._quiet_samples is None:
             start = max(len(self._held) + int(loud[0]) - self._lead_samples, 0)
+            self.cut_samples += start
         self._quiet_samples, self._held = 0, _NOTHING
         return np.concatenate([whole[start:end], self._hold(whole[end:])])
 
     def _hold(self, silence: Samples) -> Samples:
         """Gives out what the tail has room for, and keeps the rest."""
         if self._quiet_samples is None:
-            self._held = np.concatenate([self._held, silence])[-self._lead_samples :]
+            whole = np.concatenate([self._held, silence])
+            self._held = whole[-self._lead_samples :]
+            self.cut_samples += len(whole) - len(self._held)
             return _NOTHING
         room = self._tail_samples - self._quiet_samples
         self._quiet_samples += min(room, len(silence))

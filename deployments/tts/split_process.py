@@ -24,10 +24,24 @@ def main(voice: Path, directory: Path) -> None:
     onnx.utils.extract_model(decoder, directory / "flow.onnx", inputs, [seam])
     onnx.utils.extract_model(decoder, directory / "vocoder.onnx", [seam], ["output"])
     decoder.unlink()
-    (directory / first.frontend).rename(directory / "frontend.onnx")
-    (directory / "graphs.json").write_text(
-        json.dumps({"latent": inputs[0], "mask": inputs[1], "flowed": seam, "hop_samples": first.hop})
-    )
+    frontend = directory / first.frontend
+    durations = _telling_durations(frontend)
+    frontend.rename(directory / "frontend.onnx")
+    names = {"latent": inputs[0], "mask": inputs[1], "flowed": seam, "durations": durations}
+    (directory / "graphs.json").write_text(json.dumps({**names, "hop_samples": first.hop}))
+
+
+def _telling_durations(frontend: Path) -> str:
+    """Makes an output of the frames that each phoneme lasts, and names it. They are rounded up, which nothing
+    else in the network is: `w_ceil` in VITS's models.py, see below."""
+    model = onnx.load(frontend)
+    rounded = [node.output[0] for node in model.graph.node if node.op_type == "Ceil"]
+    if len(rounded) != 1:
+        raise ValueError("it has no durations of phonemes")
+    shape: list[str | int] = ["batch", 1, "ids"]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(rounded[0], onnx.TensorProto.FLOAT, shape))
+    onnx.save(model, frontend)
+    return str(rounded[0])
 
 
 def _vocoder_input(decoder: onnx.ModelProto) -> str:

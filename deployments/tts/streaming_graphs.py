@@ -22,7 +22,7 @@ from deployments.tts.graph_parts import make_parts
 
 _PROGRAM = Path(__file__).with_name("split_process.py")
 
-_FORMAT = 2
+_FORMAT = 3
 """Of the parts; to be raised when the program writes others."""
 
 
@@ -35,6 +35,8 @@ class StreamingGraphs:
     """Frames: an output of the front end, an input of the flow."""
     mask: str
     """An input of the flow, (1, 1, n) float32, ones."""
+    durations: str
+    """An output of the front end, (1, 1, ids) float32: how many frames each phoneme lasts."""
     flowed: str
     """Frames: the output of the flow, the input of the vocoder."""
     hop_samples: int

@@ -17,13 +17,15 @@ import onnxruntime
 import pytest
 import soxr
 
-from conversation.audio import HEARING_HZ, Audio, join
+from conversation.audio import HEARING_HZ, Audio
 from conversation.errors import ConfigError
 from deployments import weights
 from deployments.asr.moonshine import Moonshine
 from deployments.tts.piper import Piper
 from deployments.tts.streaming_graphs import streaming_graphs, voice_file
+from tests.speech import said, sound
 
+RATE_HZ = 22_050
 SENTENCE = "The quick brown fox jumps over the lazy dog near the river."
 PARAGRAPH = (
     "Please remember to bring a warm jacket, because the evenings in the mountains are cold. "
@@ -52,8 +54,7 @@ def moonshine() -> Moonshine:
 
 
 async def spoken(piper: Piper, text: str, speed: float = 1.0, voice: str = "") -> Audio:
-    chunks = [chunk async for chunk in piper.speak(text, voice, speed)]
-    return join(chunks, chunks[0].rate_hz if chunks else 22_050)
+    return sound(await said(piper, text, voice, speed), RATE_HZ)
 
 
 async def heard(moonshine: Moonshine, audio: Audio) -> str:
@@ -96,10 +97,11 @@ def runs(piper: Piper, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_the_first_chunk_comes_before_the_rest_is_computed(piper: Piper, runs: list[int]) -> None:
     async with aclosing(piper.speak(SENTENCE, "")) as chunks:
         first = await anext(chunks)
+        assert isinstance(first, Audio), "the sound waits for no times"
         assert len(runs) == 1
         rest = [chunk async for chunk in chunks]
     assert len(runs) > 4
-    assert first.duration_s < sum(chunk.duration_s for chunk in rest) / 5
+    assert first.duration_s < sound(rest, RATE_HZ).duration_s / 5
 
 
 async def test_a_cancelled_stream_frees_the_thread(
@@ -126,11 +128,11 @@ async def test_sessions_take_turns_and_do_not_mix(piper: Piper, moonshine: Moons
     order: list[int] = []
 
     async def session(number: int) -> Audio:
-        chunks = []
-        async for chunk in piper.speak(texts[number], ""):
+        parts = []
+        async for part in piper.speak(texts[number], ""):
             order.append(number)
-            chunks.append(chunk)
-        return join(chunks, chunks[0].rate_hz)
+            parts.append(part)
+        return sound(parts, RATE_HZ)
 
     audios = await asyncio.gather(session(0), session(1))
     turns = len(list(itertools.groupby(order)))
@@ -141,7 +143,7 @@ async def test_sessions_take_turns_and_do_not_mix(piper: Piper, moonshine: Moons
 
 def test_chunks_together_are_the_whole(piper: Piper) -> None:
     voice = piper._default
-    latent = voice.latent("ðə kwˈɪk bɹˈaʊn fˈɑːks dʒˈʌmps, ˌoʊvɚ ðə lˈeɪzi dˈɑːɡ.", 1.0)
+    latent, _ = voice.latent("ðə kwˈɪk bɹˈaʊn fˈɑːks dʒˈʌmps, ˌoʊvɚ ðə lˈeɪzi dˈɑːɡ.", 1.0)
     [whole] = voice.decode(latent, iter([latent.shape[2]]))
     chunks = list(voice.decode(latent, itertools.cycle([16, 5, 40, 1])))
     assert len(chunks) > 4
