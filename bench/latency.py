@@ -23,9 +23,10 @@ from bench.antiphon import Antiphon
 from bench.client import JSON, Client, Noted, Timeout, session
 from bench.endpoints import heard_turns
 from bench.headset import HZ, ROOM_DB
+from bench.processes import cpu_times
 from bench.report import circumstances, table, write
 from bench.server import server
-from bench.speech import Utterance, at_rate, recordings, room_noise, utterances
+from bench.speech import Utterance, at_rate, interleaved, recordings, room_noise, utterances
 from bench.waiting import TurnResult, counts, tables
 from conversation.audio import HEARING_HZ, Audio
 from conversation.settings import TurnDetection
@@ -152,11 +153,6 @@ async def fit_to_measure(config: Config) -> Clips:
     return clips
 
 
-def interleaved(clips: list[Utterance]) -> list[Utterance]:
-    """One of each recording in turn, so that a short run hears all voices."""
-    return sorted(clips, key=lambda clip: (clip.number, clip.recording.name))
-
-
 # --- the measurement
 
 
@@ -169,7 +165,7 @@ async def measure(
     settings = wanted(arguments.silence_ms)
     results: list[TurnResult] = []
     silence_ms, _ = await hold(address, settings, 0, list(islice(source, 2)))  # warms up, and is not counted
-    before = _cpu_times()
+    before = cpu_times()
     for number in count(1):
         if sum(not result.interrupts for result in results) >= arguments.turns:
             break
@@ -177,7 +173,7 @@ async def measure(
         for turn in turns:
             print(_line(turn), flush=True)
         results += turns
-    busy, total = (after - start for after, start in zip(_cpu_times(), before, strict=True))
+    busy, total = (after - start for after, start in zip(cpu_times(), before, strict=True))
     return results, silence_ms, round(busy / total, 2)
 
 
@@ -317,14 +313,6 @@ def _silence_ms(client: Client) -> int:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 1)
-
-
-def _cpu_times() -> tuple[int, int]:
-    """Jiffies that all cores were busy, and all jiffies there were."""
-    with open("/proc/stat") as stat:
-        times = [int(value) for value in stat.readline().split()[1:9]]
-    idle = times[3] + times[4]
-    return sum(times) - idle, sum(times)
 
 
 def _line(turn: TurnResult) -> str:

@@ -85,6 +85,13 @@ def cpu_s(stat: str) -> float:
     return (int(user) + int(system)) / TICKS_A_SECOND
 
 
+def cpu_times() -> tuple[int, int]:
+    """Jiffies that all cores of this machine were busy, and all jiffies there were."""
+    times = [int(value) for value in (PROC / "stat").read_text().split(maxsplit=9)[1:9]]
+    idle = times[3] + times[4]
+    return sum(times) - idle, sum(times)
+
+
 def _after_name(stat: str) -> list[str]:
     """The fields from the third on. The second is a name in brackets, which may hold spaces and brackets."""
     return stat.rpartition(")")[2].split()

@@ -109,6 +109,11 @@ def utterances(of: Iterable[Recording], rate_hz: int) -> list[Utterance]:
     ]
 
 
+def interleaved(clips: Iterable[Utterance]) -> list[Utterance]:
+    """One of each recording in turn, so that a short run hears all voices."""
+    return sorted(clips, key=lambda clip: (clip.number, clip.recording.name))
+
+
 def spans(audio: Audio) -> list[Span]:
     """The stretches of speech in `audio` that PAUSE_S or more without sure speech separates."""
     block = audio.rate_hz * BLOCK_MS // 1000
