@@ -15,6 +15,7 @@ import base64
 import json
 import wave
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,20 @@ import soxr
 from websockets.asyncio.client import ClientConnection, connect
 
 HZ, CHUNK = 24_000, 960  # 40 ms
+
+
+@dataclass
+class Speaker:
+    """What is still to be played."""
+
+    pcm: bytearray = field(default_factory=bytearray)
+    is_held: bool = False
+
+    def take(self, length: int) -> bytes:
+        """What to play now: silence while held, and when there is no more."""
+        taken = b"" if self.is_held else bytes(self.pcm[:length])
+        del self.pcm[: len(taken)]
+        return taken.ljust(length, b"\0")
 
 
 async def recording(path: str) -> AsyncIterator[bytes]:
@@ -37,7 +52,7 @@ async def recording(path: str) -> AsyncIterator[bytes]:
         position += 2 * CHUNK
 
 
-async def microphone(speaker: bytearray) -> AsyncIterator[bytes]:
+async def microphone(speaker: Speaker) -> AsyncIterator[bytes]:
     """The sound card: also plays what is in `speaker`."""
     import sounddevice
 
@@ -45,8 +60,7 @@ async def microphone(speaker: bytearray) -> AsyncIterator[bytes]:
 
     def exchange(sound: Any, play: Any, frames: int, *_: Any) -> None:
         loop.call_soon_threadsafe(heard.put_nowait, bytes(sound))
-        play[:] = bytes(speaker[: 2 * frames]).ljust(2 * frames, b"\0")
-        del speaker[: 2 * frames]
+        play[:] = speaker.take(2 * frames)
 
     with sounddevice.RawStream(HZ, CHUNK, channels=1, dtype="int16", callback=exchange):
         while True:
@@ -59,18 +73,32 @@ async def send(server: ClientConnection, sound: AsyncIterator[bytes]) -> None:
         await server.send(json.dumps(append))
 
 
+def obey(event: dict[str, Any], speaker: Speaker) -> None:
+    match event:
+        case {"type": "response.output_audio.delta", "delta": sound}:
+            speaker.pcm += base64.b64decode(sound)
+        case {"type": "input_audio_buffer.speech_started"} | {
+            "type": "response.done",
+            "response": {"status": "cancelled"},
+        }:
+            speaker.pcm.clear()  # whatever is still to be played was interrupted
+            speaker.is_held = False
+        case {"type": "antiphon.output.hold"}:
+            speaker.is_held = True  # there was a sound, and the server is finding out what it means
+        case {"type": "antiphon.output.resume" | "response.done"}:
+            speaker.is_held = False
+
+
 async def talk(url: str, question: str | None, answer: str | None) -> None:
-    speaker = bytearray()
-    async with connect(f"{url}?model=antiphon", max_size=None) as server:
+    speaker = Speaker()
+    async with connect(f"{url}?model=antiphon&antiphon=hold", max_size=None) as server:
         session = {"type": "realtime", "audio": {"input": {"transcription": {"model": "default"}}}}
         await server.send(json.dumps({"type": "session.update", "session": session}))
         sending = asyncio.create_task(send(server, recording(question) if question else microphone(speaker)))
         async for message in server:
-            match json.loads(message):
-                case {"type": "input_audio_buffer.speech_started"}:
-                    speaker.clear()  # whatever is still to be played was interrupted
-                case {"type": "response.output_audio.delta", "delta": sound}:
-                    speaker += base64.b64decode(sound)
+            event = json.loads(message)
+            obey(event, speaker)
+            match event:
                 case {"type": "conversation.item.input_audio_transcription.completed", "transcript": words}:
                     print("you:  ", words)
                 case {"type": "response.output_audio_transcript.done", "transcript": words}:
@@ -83,7 +111,7 @@ async def talk(url: str, question: str | None, answer: str | None) -> None:
     if answer:
         with wave.open(answer, "wb") as file:
             file.setparams((1, 2, HZ, 0, "NONE", ""))
-            file.writeframes(speaker)
+            file.writeframes(speaker.pcm)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ export class Conversation {
   #answering = null; // the response under way
   #speaking = null; // its item, once there is sound of it
   #unwanted = null; // a response that was cancelled here, and may still be speaking there
+  #held = null; // a response that pauses until the server knows what the sound was
   #isHushed = false;
   #hearing = null; // the user's item that is not a turn yet
 
@@ -64,6 +65,7 @@ export class Conversation {
 
   /** Silence at once; then the server learns how much was heard, so that the agent remembers the same. */
   #silence() {
+    this.#held = null;
     const unfinished = this.#speaking;
     const played = this.#speaker.stop();
     if (!played || (!played.droppedMs && played.itemId !== unfinished)) return; // all of it was heard
@@ -97,6 +99,10 @@ export class Conversation {
         return this.#said(event);
       case "response.done":
         return this.#answered(event);
+      case "antiphon.output.hold":
+        return this.#hold(event);
+      case "antiphon.output.resume":
+        return this.#resume(event);
       case "conversation.item.truncated":
         return this.#session.retrieve(event.item_id); // the server knows which words are left
       case "conversation.item.retrieved":
@@ -154,6 +160,20 @@ export class Conversation {
     this.#onPhase("speaking");
   }
 
+  #hold({ response_id }) {
+    if (response_id === this.#unwanted) return;
+    this.#held = response_id;
+    this.#speaker.hold();
+    this.#onPhase("hearing");
+  }
+
+  #resume({ response_id }) {
+    if (response_id !== this.#held) return;
+    this.#held = null;
+    this.#speaker.resume();
+    this.#onPhase(this.#speaking ? "speaking" : "thinking");
+  }
+
   #said({ response_id, item_id, delta }) {
     if (response_id === this.#unwanted) return;
     this.#transcript.begin(item_id, "agent");
@@ -161,6 +181,7 @@ export class Conversation {
   }
 
   #answered({ response }) {
+    if (response.id === this.#held) this.#endHold(response);
     this.#answering = null;
     this.#speaking = null;
     for (const item of response.output) {
@@ -172,6 +193,12 @@ export class Conversation {
       this.#onError(`The answer failed: ${response.status_details?.error?.message ?? "the server gives no reason"}`);
     }
     this.#onPhase(this.#hearing ? "hearing" : "idle");
+  }
+
+  /** The answer is over: what it said in the end is still to be heard, unless it was interrupted. */
+  #endHold({ id, status }) {
+    if (status === "cancelled") this.#silence();
+    else this.#resume({ response_id: id });
   }
 
   #failed({ error }) {

@@ -36,7 +36,11 @@ export class Session {
         socket.onmessage = ({ data }) => onEvent(JSON.parse(data));
         socket.onclose = ({ code }) => onClose(code);
         session.#send("session.update", {
-          session: { type: "realtime", audio: { input: { transcription: { model: "default" } } } },
+          session: {
+            type: "realtime",
+            audio: { input: { transcription: { model: "default" } } },
+            antiphon: { hold: true },
+          },
         });
         resolve(session);
       };

@@ -1,4 +1,4 @@
-// The agent's voice: plays it, knows how much was played, and stops at once. Knows no server.
+// The agent's voice: plays it, knows how much was played, and pauses and stops at once. Knows no server.
 //
 // Pieces are scheduled on the audio clock, each where the one before ends. (A worklet would count samples itself, but
 // pages that are not secure have none, and who cannot talk there may still listen.)
@@ -18,6 +18,7 @@ export class Speaker {
   #waiting = []; // its pieces that are not wholly played, { source, startS, endS }
   #doneS = 0; // of its pieces before those
   #endS = 0; // of all that is scheduled
+  #isHeld = false;
   #reports = null;
 
   /** onProgress: called about twenty times a second while something plays, with { itemId, playedMs, level }. */
@@ -28,6 +29,18 @@ export class Speaker {
 
   /** Browsers keep a page silent until it was touched: to be called when it is. */
   wake() {
+    return this.#isHeld ? undefined : this.#context.resume();
+  }
+
+  /** Silence, for a while: the audio clock stands still, and with it all that is scheduled. */
+  hold() {
+    this.#isHeld = true;
+    return this.#context.suspend();
+  }
+
+  /** Goes on with the very next sample. */
+  resume() {
+    this.#isHeld = false;
     return this.#context.resume();
   }
 
@@ -47,7 +60,12 @@ export class Speaker {
 
   /** Silence. Returns what was played, { itemId, playedMs, droppedMs }, or null when there was nothing to play. */
   stop() {
-    if (this.#itemId === null) return null;
+    const stopped = this.#itemId === null ? null : this.#drop();
+    if (this.#isHeld) this.resume();
+    return stopped;
+  }
+
+  #drop() {
     const playedS = this.#playedS();
     const droppedS = this.#waiting.reduce((sumS, piece) => sumS + piece.endS - piece.startS, this.#doneS) - playedS;
     const stopped = { itemId: this.#itemId, playedMs: toMs(playedS), droppedMs: toMs(droppedS) };
@@ -59,6 +77,7 @@ export class Speaker {
 
   /** Root mean square of what was played last. */
   level() {
+    if (this.#isHeld) return 0;
     const samples = new Float32Array(this.#meter.fftSize);
     this.#meter.getFloatTimeDomainData(samples);
     return loudness(samples);
@@ -73,6 +92,7 @@ export class Speaker {
   #fade() {
     const nowS = this.#context.currentTime;
     for (const { source } of this.#waiting) source.stop(nowS + FADE_S);
+    if (this.#isHeld) this.#volume.disconnect(); // it is silent already, and is not to be heard fading
     this.#volume.gain.setValueAtTime(1, nowS).linearRampToValueAtTime(0, nowS + FADE_S);
     this.#volume = this.#newVolume();
     this.#endS = 0;

@@ -268,6 +268,174 @@ def test_the_speaker_falls_silent_at_once_and_says_how_much_it_played(browser: O
     assert heard["again"] is None
 
 
+RECORDED = """
+    async () => {
+      // Whatever goes to the speakers goes to a recorder as well.
+      const { connect } = AudioNode.prototype;
+      let last = null;
+      AudioNode.prototype.connect = function (to, ...rest) {
+        if (to instanceof AudioDestinationNode) last = this;
+        return connect.call(this, to, ...rest);
+      };
+      const { Speaker } = await import("/speaker.js");
+      const reports = [];
+      const speaker = new Speaker((report) => reports.push(report));
+      AudioNode.prototype.connect = connect;
+      const { context } = last;
+      await context.audioWorklet.addModule("/capture-worklet.js");
+      const mono = { channelCount: 1, channelCountMode: "explicit" };
+      const recorder = new AudioWorkletNode(context, "capture", mono);
+      const heard = [];
+      recorder.port.onmessage = ({ data }) => heard.push(...data);
+      last.connect(recorder).connect(context.destination);
+      const until = async (condition) => {
+        while (!condition()) await new Promise(requestAnimationFrame);
+      };
+      // Every sample is told apart from all others, and none from silence by less than float32 keeps.
+      const RAMP = Float32Array.from({ length: 24000 }, (_, i) => (i + 1) / 32768);
+      await speaker.wake();
+      %s
+    }
+"""
+"""Runs the rest of a function with a Speaker whose output is recorded."""
+
+
+def test_the_speaker_holds_and_goes_on_with_the_very_next_sample(browser: Open) -> None:
+    page = browser("--autoplay-policy=no-user-gesture-required")
+    seen = page.evaluate(
+        RECORDED
+        % """
+          speaker.play("first", RAMP.slice(0, 9600));
+          speaker.play("first", RAMP.slice(9600));
+          await until(() => heard.some((sample) => sample > 0));
+          const askedS = context.currentTime;
+          await speaker.hold();
+          const heldS = context.currentTime;
+          const held = { level: speaker.level(), reports: reports.length };
+          await until(() => reports.length > held.reports + 4); // a fifth of a second
+          const still = { ...reports.at(-1), S: context.currentTime };
+          speaker.play("first", RAMP.slice(0, 10)); // comes late, and after the rest
+          await speaker.resume();
+          await until(() => heard.filter((sample) => sample > 0).length >= RAMP.length + 10);
+          const first = heard.findIndex((sample) => sample > 0);
+          return {
+            tookS: heldS - askedS, stoodS: still.S - heldS, still, held,
+            heard: heard.slice(first, first + RAMP.length + 10).map((sample) => Math.round(sample * 32768)),
+          };
+        """
+    )
+    assert seen["tookS"] < 0.25  # it is a quantum of 5 ms, but the browser's threads share a busy machine
+    assert seen["stoodS"] == 0
+    assert seen["held"]["level"] == seen["still"]["level"] == 0
+    assert 0 < seen["still"]["playedMs"] < 1000
+    assert seen["heard"] == [*range(1, 24_001), *range(1, 11)]
+
+
+def test_a_speaker_that_is_stopped_while_it_holds_is_not_heard_again(browser: Open) -> None:
+    page = browser("--autoplay-policy=no-user-gesture-required")
+    seen = page.evaluate(
+        RECORDED
+        % """
+          speaker.play("first", RAMP);
+          await until(() => heard.some((sample) => sample > 0));
+          await speaker.hold();
+          await speaker.wake(); // a click on the page is no reason to go on
+          const stopped = speaker.stop();
+          speaker.play("second", Float32Array.from([0.5, 0.5]));
+          await until(() => heard.includes(0.5));
+          const ramp = heard.filter((sample) => sample > 0 && sample !== 0.5).map((sample) => sample * 32768);
+          const inOrder = ramp.every((sample, i) => sample === i + 1);
+          return { stopped, rampMs: ramp.length / 24, inOrder };
+        """
+    )
+    assert seen["inOrder"]
+    assert seen["stopped"]["itemId"] == "first"
+    assert seen["stopped"]["playedMs"] == pytest.approx(seen["rampMs"], abs=1)
+
+
+class Holding:
+    """A server that hears a sound after so much of its answer, and holds until it is told what it was."""
+
+    def __init__(self, page: Page, after: int = 10) -> None:
+        self._deltas, self._kept, self._sent_bytes = after, list[str](), 0
+        self.truncated: list[dict[str, Any]] = []
+        page.route_web_socket(re.compile("/v1/realtime"), self._join)
+        page.reload()
+
+    def _join(self, page: WebSocketRoute) -> None:
+        self._page, self._server = page, page.connect_to_server()
+        self._server.on_message(self._answer)
+        page.on_message(self._ask)
+
+    def _ask(self, message: str | bytes) -> None:
+        event = json.loads(message)
+        if event["type"] == "conversation.item.truncate":
+            self.truncated.append(event)
+        self._server.send(message)
+
+    def _answer(self, message: str | bytes) -> None:
+        event = json.loads(message)
+        if self._deltas <= 0 and event["type"].startswith("response."):
+            self._kept.append(str(message))
+            return
+        self._page.send(message)
+        if event["type"] == "response.output_audio.delta":
+            self._sent_bytes += len(base64.b64decode(event["delta"]))
+            self._deltas -= 1
+            if self._deltas == 0:
+                self._response_id = event["response_id"]
+                self._tell("antiphon.output.hold", response_id=self._response_id)
+
+    @property
+    def sent_ms(self) -> int:
+        return self._sent_bytes // 48
+
+    def resume(self) -> None:
+        self._tell("antiphon.output.resume", response_id=self._response_id)
+        self._deltas = 10_000
+        for message in self._kept:
+            self._answer(message)
+
+    def interrupt(self) -> None:
+        self._tell("input_audio_buffer.speech_started", item_id="item_user")
+
+    def _tell(self, kind: str, **fields: Any) -> None:
+        self._page.send(json.dumps({"type": kind, **fields}))
+
+
+def until_held(page: Page) -> None:
+    until_played(page, 1)
+    expect(page.locator("#state")).to_have_text("Listening…")
+
+
+def test_a_page_that_is_told_to_hold_listens_and_then_plays_the_rest(
+    browser: Open, asks_once: tuple[str, ...]
+) -> None:
+    page = browser(*asks_once)
+    server = Holding(page)
+    talk(page).click()
+    until_held(page)
+    assert played_ms(page) < server.sent_ms
+    server.resume()
+    expect(page.locator("#state")).to_have_text("Talk to interrupt")
+    expect(lines(page, "agent")).to_have_attribute("aria-busy", "false")
+    until_played(page, server.sent_ms)
+    assert server.sent_ms > 2000
+    assert not server.truncated
+    expect(page.locator(".note")).to_have_count(0)
+
+
+def test_a_hold_that_was_an_interruption_ends_in_silence(browser: Open, asks_once: tuple[str, ...]) -> None:
+    page = browser(*asks_once)
+    server = Holding(page)
+    talk(page).click()
+    until_held(page)
+    server.interrupt()
+    expect(lines(page, "agent").locator(".note")).to_have_text("interrupted")
+    [cut] = server.truncated
+    assert cut["audio_end_ms"] == played_ms(page) < server.sent_ms
+
+
 def test_the_resampler_keeps_voices_and_nothing_that_would_fold_into_them(browser: Open) -> None:
     """Both tones at 44.1 kHz; the second is above what 24 kHz can carry."""
     page = browser()
