@@ -307,9 +307,7 @@ def test_the_parts_of_an_item() -> None:
     assert created["previous_item_id"] == "item_u"
     assert created["item"]["content"] == said
     assert to_beta(done) is None
-    retrieved = ServerEvents().item_retrieved(
-        MessageItem("i", "assistant", (AudioPart("A."),)), b"12"
-    )
+    retrieved = ServerEvents().item_retrieved(MessageItem("i", "assistant", (AudioPart("A."),)), b"12")
     [part] = told(retrieved)["item"]["content"]
     assert part == {"type": "audio", "transcript": "A.", "audio": base64.b64encode(b"12").decode()}
 
