@@ -1,0 +1,265 @@
+"""When the agent takes the turn and what makes it give it up, with Pipecat beside it.
+
+    python -m bench.turns                   starts both servers: agent.yaml, and Pipecat with the same models
+    python -m bench.turns --items 12 --alone --url http://127.0.0.1:8765        a look at a running server
+
+Sentences with pauses inside are said to a silent agent; interruptions, backchannels, coughs, laughs and
+noises over one that speaks. Both systems hear the same in real time, a session of the one and then one of
+the other. bench/reports/turns.json gets every single item.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from bench.antiphon import Antiphon
+from bench.client import JSON, Wire, session
+from bench.peers.pipecat.server import peer_server
+from bench.peers.pipecat.wire import Pipecat
+from bench.processes import cpu_times
+from bench.report import circumstances, table, write
+from bench.server import server
+from bench.turns.items import Overlap, Sentence, overlaps, questions, sentences
+from bench.turns.lost import Comparison, comparisons, lost_samples
+from bench.turns.play import BETWEEN_S, Scene
+from bench.turns.results import OverlapResult, SentenceResult
+from bench.turns.scores import (
+    MISSED_S,
+    Share,
+    cut_offs,
+    disturbances,
+    misses,
+    outcomes,
+    reactions,
+    stops,
+    targets,
+    waits,
+)
+from deployments.config import load_config
+
+AGENT, LOST = (Path(__file__).parent / name for name in ("agent.yaml", "lost.yaml"))
+
+IN_A_SESSION = 10
+"""Items; then comes the other system."""
+
+SETTINGS: JSON = {
+    "audio": {"input": {"transcription": {"model": "default"}, "turn_detection": {"type": "semantic_vad"}}},
+    "antiphon": {"events": True, "hold": True},
+}
+"""Of this server's sessions. What others hear, that obey no hold, is reckoned from the same session."""
+
+Name = Literal["antiphon", "pipecat"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    name: Name
+    wire: Callable[[], Wire]
+    address: str
+    settings: JSON
+
+
+@dataclass(slots=True)
+class Found:
+    """Of all systems together; each result names its own."""
+
+    sentences: list[SentenceResult]
+    overlaps: list[OverlapResult]
+    busy: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.turns", description=__doc__.partition("\n")[0])
+    parser.add_argument("--url", help="of a running server with agent.yaml; default: start one")
+    parser.add_argument("--items", type=int, help="so many of each part; default: all")
+    parser.add_argument("--alone", action="store_true", help="without the peer")
+    parser.add_argument("--name", default="turns", help="of the report")
+    arguments = parser.parse_args()
+    about = circumstances()
+    with _running(arguments.url) as url:
+        found = asyncio.run(measure(_socket(url), alone=arguments.alone, items=arguments.items))
+    compared: list[Comparison] = []
+    if not arguments.url:
+        with server(str(LOST)) as url:
+            compared = asyncio.run(comparisons(_socket(url), SETTINGS))
+    report = {**about, **_circumstances(found), **told(found, compared)}
+    path = write(arguments.name, report)
+    _print(report)
+    print(path)
+
+
+def _running(url: str | None) -> contextlib.AbstractContextManager[str]:
+    return contextlib.nullcontext(url) if url else server(str(AGENT))
+
+
+def _socket(url: str) -> str:
+    return url.replace("http", "ws", 1)
+
+
+# --- the measurement
+
+
+async def measure(address: str, *, alone: bool, items: int | None) -> Found:
+    found = Found([], [], 0.0)
+    async with _systems(address, alone) as systems:
+        before = cpu_times()
+        number = 0
+        for said in _batches(sentences()[:items]):
+            for system in systems:
+                number += 1
+                found.sentences += await _say(system, number, said)
+        for over in _batches(overlaps()[:items]):
+            for system in systems:
+                number += 1
+                asked, results = await _say_over(system, number, over)
+                found.sentences += asked
+                found.overlaps += results
+        busy, total = (after - start for after, start in zip(cpu_times(), before, strict=True))
+        found.busy = round(busy / total, 2)
+    return found
+
+
+@asynccontextmanager
+async def _systems(address: str, alone: bool) -> AsyncIterator[list[System]]:
+    ours = System("antiphon", Antiphon, address, SETTINGS)
+    if alone:
+        yield [ours]
+        return
+    async with peer_server(stages="laptop", turn="smart") as peer:
+        yield [ours, System("pipecat", Pipecat, peer, {})]
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), IN_A_SESSION):
+        yield items[start : start + IN_A_SESSION]
+
+
+async def _say(system: System, number: int, items: Sequence[Sentence]) -> list[SentenceResult]:
+    async with _scene(system, number) as scene:
+        for item in items:
+            await scene.say_sentence(item)
+            await scene.silence()
+    scene.look_up()
+    return _shown([result for result, _, _ in scene.sentences])
+
+
+async def _say_over(
+    system: System, number: int, items: Sequence[Overlap]
+) -> tuple[list[SentenceResult], list[OverlapResult]]:
+    """The questions that make the agent speak are sentences too."""
+    async with _scene(system, number) as scene:
+        for item in items:
+            await scene.say_over(item)
+    scene.look_up()
+    asked = _shown([result for result, _, _ in scene.sentences])
+    return asked, _shown([result for result, _, _ in scene.overlaps])
+
+
+@asynccontextmanager
+async def _scene(system: System, number: int) -> AsyncIterator[Scene]:
+    async with session(system.wire(), system.address, system.settings) as client:
+        await asyncio.sleep(BETWEEN_S)
+        yield Scene(client, system.name, number, cycle(questions()))
+
+
+def _shown(results: list[T]) -> list[T]:
+    for result in results:
+        print(_line(result), flush=True)
+    return results
+
+
+def _line(result: object) -> str:
+    match result:
+        case SentenceResult():
+            waited = "no answer" if result.wait_ms is None else f"{result.wait_ms:.0f} ms"
+            outcome, times_ms = "cut off" if result.cut_off else "", waited
+        case OverlapResult():
+            marks_ms = (result.hold_ms, result.verdict_ms, result.resumed_ms, result.silence_ms.get("holds"))
+            outcome, times_ms = result.outcome, " ".join(_number(ms) for ms in marks_ms)
+        case _:
+            raise TypeError(result)
+    what = f"{result.system:9}{result.session:4}  {result.item:22}"
+    return f"{what} {outcome:17} {times_ms}  {result.understood}"
+
+
+def _number(value: float | None) -> str:
+    return f"{'-' if value is None else f'{value:.0f}':>6}"
+
+
+# --- the report
+
+
+def _circumstances(found: Found) -> dict[str, Any]:
+    return {
+        "configuration": {"file": AGENT.name, **load_config(AGENT).model_dump(mode="json")},
+        "session": SETTINGS,
+        "machine_busy": found.busy,
+        "unit": "ms",
+        "missed_after_s": MISSED_S,
+    }
+
+
+def told(found: Found, compared: list[Comparison]) -> dict[str, Any]:
+    """Everything that is known, the sums of it first."""
+    ours, peers = ([r for r in found.overlaps if r.system == name] for name in ("antiphon", "pipecat"))
+    said = [result for result in found.sentences if result.system == "antiphon"]
+    names = dict.fromkeys(result.system for result in found.sentences)
+    return {
+        "targets": [target.told() for target in targets(said, ours, peers, lost_samples(compared))],
+        "systems": {name: _sums(found, name) for name in names},
+        "resumed_answers": [asdict(one) for one in compared],
+        "sentences": [asdict(result) for result in found.sentences],
+        "overlaps": [asdict(result) for result in found.overlaps],
+    }
+
+
+def _sums(found: Found, system: str) -> dict[str, Any]:
+    said = [result for result in found.sentences if result.system == system]
+    over = [result for result in found.overlaps if result.system == system]
+    return {
+        "false cut-offs in a pause": _told(cut_offs(said)),
+        "missed ends": _told(misses(said)),
+        "wait after the true end": waits(said),
+        "stopped the agent": _told(stops(over)),
+        "outcomes": outcomes(over),
+        "interruptions, after the onset": reactions(over),
+        "dismissed sounds": disturbances(over),
+    }
+
+
+def _told(shares: dict[str, Share]) -> dict[str, dict[str, Any]]:
+    return {name: share.told() for name, share in shares.items()}
+
+
+def _print(report: dict[str, Any]) -> None:
+    for name, sums in report["systems"].items():
+        print(f"\n{name}")
+        for title in ("false cut-offs in a pause", "missed ends", "stopped the agent"):
+            print(f"\n{title}")
+            for group, told in sums[title].items():
+                print(f"  {group:36} {told['count']:3} of {told['of']:3}")
+        for title in ("wait after the true end", "interruptions, after the onset", "dismissed sounds"):
+            print(f"\n{title}\n{table(sums[title])}")
+    print()
+    for target in report["targets"]:
+        bound = f"{'>=' if target['at_least'] else '<='}{target['limit']:6.0f} {target['unit']:8}"
+        print(f"{target['target']:64}{bound}{_number(target['measured'])}  {_verdict(target['missed_by'])}")
+
+
+def _verdict(missed_by: float | None) -> str:
+    if missed_by is None:
+        return "not measured"
+    return f"missed by {missed_by:g}" if missed_by else "met"
+
+
+if __name__ == "__main__":
+    main()
