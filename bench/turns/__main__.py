@@ -134,7 +134,7 @@ async def _systems(address: str, alone: bool) -> AsyncIterator[list[System]]:
     if alone:
         yield [ours]
         return
-    async with peer_server(stages="laptop", turn="smart") as peer:
+    async with peer_server(stages="talkative", turn="smart") as peer:
         yield [ours, System("pipecat", Pipecat, peer, {})]
 
 

@@ -12,8 +12,9 @@ from bench.report import ROOT
 from bench.server import STOP_S, NotStarted
 from deployments.local_ray import free_ports
 
-Stages = Literal["scripted", "laptop"]
-"""What answers: the scripted stages of bench/scripted.yaml, or the models of configs/laptop.yaml."""
+Stages = Literal["scripted", "laptop", "talkative"]
+"""What answers: the scripted stages of bench/scripted.yaml, the models of configs/laptop.yaml, or those of
+bench/turns/agent.yaml."""
 
 Turn = Literal["silence", "smart"]
 """What ends a turn: 200 ms of silence, or Smart Turn, which is Pipecat's default."""

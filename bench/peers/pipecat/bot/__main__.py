@@ -23,7 +23,11 @@ from conversation.stages import Tts
 from deployments.config import ROOT, Config, load_config
 from deployments.loading import load
 
-CONFIGS = {"scripted": ROOT / "bench" / "scripted.yaml", "laptop": ROOT / "configs" / "laptop.yaml"}
+CONFIGS = {
+    "scripted": ROOT / "bench" / "scripted.yaml",
+    "laptop": ROOT / "configs" / "laptop.yaml",
+    "talkative": ROOT / "bench" / "turns" / "agent.yaml",
+}
 
 
 def main() -> None:
