@@ -16,6 +16,7 @@ from conversation.answer import Answer
 from conversation.asked import Asked, explained, taken, turn_for
 from conversation.errors import StageError
 from conversation.events import Reason, TurnTimed
+from conversation.pacing import Lead, at_once
 from conversation.playback import Playback
 from conversation.reply import Reply, ReplyEvent, next_reply
 from conversation.session import Session
@@ -45,6 +46,7 @@ class Answering:
         self._session, self._speculation = session, speculation
         self._fell_silent, self._needed = fell_silent, needed
         self._playback = Playback(session.output_hz)
+        self._lead = Lead(session.tuning.lead_ms / 1000, session.tuning.most_lead_ms / 1000)
         self.reply = Reply.IDLE
         self._turn: Turn | None = None
         self._task: asyncio.Task[None] | None = None
@@ -133,7 +135,8 @@ class Answering:
         self._stop_reading()
         self.reply = next_reply(self.reply, event)
         session = self._session
-        turn = turn_for(asked, session, session.history, self._playback, session.tuning.lead_ms / 1000)
+        lead = self._lead if session.settings.paced else at_once()
+        turn = turn_for(asked, session, session.history, self._playback, lead)
         self._task = session.tasks.create_task(self._answer(turn), name=turn.answer.response.id)
         self._task.add_done_callback(lambda _: turn.work.end())
         self._turn = turn

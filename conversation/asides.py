@@ -11,15 +11,13 @@ import asyncio
 from conversation.asked import Asked, taken, turn_for
 from conversation.errors import ClientError
 from conversation.history import History
+from conversation.pacing import at_once
 from conversation.playback import Playback
 from conversation.session import Session
 from conversation.turn import Turn
 
 AT_ONCE = 4
 """Each occupies the language model and the voice as much as a conversation does."""
-
-LEAD_S = 30.0
-"""How far ahead of real time sound is sent: what waits for a client that does not read has a bound."""
 
 
 class Asides:
@@ -39,7 +37,7 @@ class Asides:
                 "one of them is finished.",
             )
         hz = self._session.output_hz
-        turn = turn_for(asked, self._session, History(hz), Playback(hz), LEAD_S)
+        turn = turn_for(asked, self._session, History(hz), Playback(hz), at_once())
         turn.gate.set()
         turn.answer.open()
         response_id = turn.answer.response.id

@@ -16,6 +16,7 @@ from conversation.errors import AntiphonError, StageError
 from conversation.events import Failure, Response
 from conversation.history import History
 from conversation.items import new_id
+from conversation.pacing import Lead
 from conversation.playback import Playback
 from conversation.session import Session
 from conversation.settings import ResponseRequest, Settings
@@ -67,7 +68,7 @@ class Outcome:
             answer.close("completed", usage=self.usage)
 
 
-def turn_for(asked: Asked, session: Session, history: History, playback: Playback, lead_s: float) -> Turn:
+def turn_for(asked: Asked, session: Session, history: History, playback: Playback, lead: Lead) -> Turn:
     """A turn whose gate is closed; what it says enters `history` and is counted in `playback`."""
     settings, request = session.settings, asked.request
     response = _response(request, settings)
@@ -80,9 +81,10 @@ def turn_for(asked: Asked, session: Session, history: History, playback: Playbac
         answer=Answer(response, history, playback, session.emit),
         stages=session.stages,
         playback=playback,
+        lead=lead,
         tools=settings.tools if request.tools is None else request.tools,
         params=ReplyParams(session.id, response.max_output_tokens, choice),
-        voicing=Voicing(response.voice, settings.speed, session.output_hz, lead_s),
+        voicing=Voicing(response.voice, settings.speed, session.output_hz),
         tuning=session.tuning,
         clock=TurnClock(asked_s, asked.in_vain),
         work=Work(session.workload),

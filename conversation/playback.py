@@ -31,10 +31,13 @@ class Playback:
     def played_samples(self) -> int:
         return self.sent_samples - round(self.ahead_s * self._rate_hz)
 
-    async def room(self, lead_s: float) -> None:
-        """Waits until no more than `lead_s` is sent ahead of playback."""
-        if self.ahead_s > lead_s:
-            await asyncio.sleep(self.ahead_s - lead_s)
+    async def room(self, lead_s: float) -> float:
+        """Waits until no more than `lead_s` is sent ahead of playback; returns how much longer than that."""
+        if self.ahead_s <= lead_s:
+            return 0.0
+        due_s = self._ends_s - lead_s
+        await asyncio.sleep(due_s - _now_s())
+        return max(0.0, _now_s() - due_s)
 
     def dropped(self) -> None:
         """The client throws away what it has not played."""

@@ -181,8 +181,10 @@ class Tuning(_Strict):
     """While the user speaks, let the language model read what is known of the prompt."""
     partial_every_ms: Ms = 480
     """Audio between two partial transcripts; 0 turns them off."""
-    lead_ms: Annotated[int, Field(ge=20)] = 200
-    """How far ahead of playback audio is sent."""
+    lead_ms: Annotated[int, Field(ge=60)] = 120
+    """How far ahead of playback audio is sent; see pacing.py."""
+    most_lead_ms: Annotated[int, Field(ge=60)] = 400
+    """The same while this machine is late."""
     ahead_s: Seconds = 10.0
     """How far ahead of playback speech is synthesised."""
     mute_s: Seconds = 2.0

@@ -17,6 +17,7 @@ from conversation.answer import Answer
 from conversation.audio import Audio, Resampler, silence
 from conversation.clauses import Clauses
 from conversation.errors import StageFailed, StageLate
+from conversation.pacing import PIECE_S, Lead
 from conversation.playback import Playback
 from conversation.settings import Tuning
 from conversation.stages import (
@@ -38,10 +39,6 @@ from conversation.workload import Work
 
 T = TypeVar("T")
 
-PIECE_S = 0.04
-"""Audio is sent in pieces of this length: an interruption can lose no more than one, and an event a piece
-costs little. 20 to 40 ms is what telephony sends."""
-
 _CLAUSES_AHEAD = 2
 """Clauses written but not yet being spoken; a third waits, and with it the language model."""
 
@@ -53,8 +50,6 @@ class Voicing:
     voice: str
     speed: float
     rate_hz: int
-    lead_s: float
-    """How far ahead of playback it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +81,7 @@ class Turn:
     answer: Answer
     stages: Stages
     playback: Playback
+    lead: Lead
     tools: Sequence[Tool]
     params: ReplyParams
     voicing: Voicing
@@ -245,10 +241,10 @@ async def _write(turn: Turn, texts: asyncio.Queue[str | None]) -> None:
 
 
 async def _speak(turn: Turn, pieces: asyncio.Queue[Piece | None]) -> None:
-    """Hands speech to the client, a clause's text just before its sound, no further ahead than `lead_s`."""
+    """Hands speech to the client, a clause's text just before its sound, no further ahead than its lead."""
     await _released(turn)
     async for piece in _until_none(pieces):
-        await turn.playback.room(turn.voicing.lead_s)
+        turn.lead.sent(await turn.playback.room(turn.lead.now_s - piece.audio.duration_s))
         if piece.text:
             turn.answer.say(piece.text)
         turn.answer.time(piece.words)

@@ -12,7 +12,7 @@ from conversation.events import (
 )
 from conversation.items import MessageItem, TextPart
 from conversation.scripted import Line
-from conversation.settings import ResponseRequest, Settings
+from conversation.settings import ResponseRequest, Settings, Tuning
 from tests.scenarios.screenplay import Play, Seen, detection
 
 STORY = "Once upon a time there was a little dog who lived in a big house by the sea."
@@ -119,8 +119,9 @@ def test_interrupted_before_the_transcript_the_response_leaves_no_trace() -> Non
 
 
 def test_interrupted_at_the_last_syllable_after_all_was_sent() -> None:
-    """The answer lasts 0.66 s from 2.7 s; all of it is sent by 3.18 s, the user speaks at 3.12 s."""
-    play = Play(asr=["what time is it", "thank you very much"], llm=["It is noon.", "You are welcome."])
+    """The answer lasts 0.66 s from 2.7 s; all of it is sent by 3.16 s, the user speaks at 3.12 s."""
+    answers = ["It is noon.", "You are welcome."]
+    play = Play(asr=["what time is it", "thank you very much"], llm=answers, tuning=Tuning(lead_ms=200))
 
     seen = play.user_speaks(1.0, 2.2).user_speaks(3.12, 4.32).run(until_s=9.0)
 
