@@ -23,6 +23,7 @@ from conversation.session import Session
 from conversation.speculation import Speculation
 from conversation.stages import ReplyParams
 from conversation.turn import Turn, punctual
+from conversation.workload import Need, Work
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Answering:
         self._turn: Turn | None = None
         self._task: asyncio.Task[None] | None = None
         self._owed: Asked | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._reading: tuple[asyncio.Task[None], Work] | None = None
         self._last_answer: Answer | None = None
 
     @property
@@ -80,9 +81,14 @@ class Answering:
         self._cancel()
 
     def read_ahead(self, asked: Asked) -> None:
-        """Lets the language model read what is known of a prompt that is not complete."""
+        """Lets the language model read what is known of an unfinished prompt, where there is room."""
         self._stop_reading()
-        self._reading = self._session.tasks.create_task(self._read(asked), name="reading ahead")
+        if self._session.workload.has_room(Need.READ_AHEAD):
+            work = Work(self._session.workload)
+            task = self._session.tasks.create_task(self._read(asked), name="reading ahead")
+            task.add_done_callback(lambda _: work.end())
+            work.read_ahead(self._stop_reading)
+            self._reading = task, work
 
     def owe(self, asked: Asked) -> None:
         """Answers as soon as the answer under way has ended."""
@@ -128,7 +134,9 @@ class Answering:
 
     def _stop_reading(self) -> None:
         if self._reading is not None:
-            self._reading.cancel()
+            task, work = self._reading
+            task.cancel()
+            work.end()
             self._reading = None
 
     def _start(self, event: ReplyEvent, asked: Asked) -> None:

@@ -192,7 +192,7 @@ class Conversation:
 
     def _on_words(self, text: str) -> None:
         """The user has said so much and goes on; meanwhile the language model may read it."""
-        if self._decide(Words.GROW) is Action.READ_AHEAD and self._session.workload.has_room:
+        if self._decide(Words.GROW) is Action.READ_AHEAD:
             self._answering.read_ahead(Asked(lambda instructions: self._messages(instructions, text)))
 
     def _on_need(self) -> None:

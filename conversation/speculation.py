@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from conversation.audio import HEARING_HZ
 from conversation.settings import SpeculationBudget
-from conversation.workload import Work, Workload
+from conversation.workload import Need, Work, Workload
 
 _MIN_SAMPLES = 60 * HEARING_HZ
 
@@ -77,7 +77,7 @@ class Speculation:
 
     def allows(self, turn_id: str) -> bool:
         """Whether an answer may be prepared in this turn now. A refusal is counted."""
-        if not self._workload.has_room:
+        if not self._workload.has_room(Need.PREPARED):
             self.under_load += 1
             return False
         if self._is_spent(turn_id):

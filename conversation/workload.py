@@ -1,30 +1,42 @@
-"""Which answers are being computed for the sessions of one process, and which of them somebody waits for.
+"""The work that language model and voice do for the sessions of one process, and how much each is needed.
 
-Such an answer always finds a place. One that is only prepared takes a free place, and gives it up when there
-is none left for those who wait. This module does not know what an answer is, and never waits.
+There are so many places. What somebody waits for always gets one. What may turn out to be needless takes a
+free one, or one from what is needed less, and gives it up to what is needed more. This module does not know
+what the work is, and never waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import IntEnum
+
+
+class Need(IntEnum):
+    """How much a piece of work is needed."""
+
+    READ_AHEAD = 0
+    """It would make an answer start a little sooner."""
+    PREPARED = 1
+    """It is an answer, if the user has finished."""
+    AWAITED = 2
+    """Somebody waits for it."""
 
 
 class Workload:
     """Of all the sessions of one process.
 
     Args:
-        answers_at_once: places; None: there is always one more.
-        sessions_at_ease: with more sessions than these the machine does nothing that nobody may need; None:
-            there is no such number.
+        places: how much may be under way at once; None: there is always one more.
+        sessions_at_ease: with more sessions than these, nothing is done that nobody waits for; None: there is
+            no such number.
     """
 
-    def __init__(self, answers_at_once: int | None = None, sessions_at_ease: int | None = None) -> None:
-        self._answers_at_once, self._sessions_at_ease = answers_at_once, sessions_at_ease
+    def __init__(self, places: int | None = None, sessions_at_ease: int | None = None) -> None:
+        self._places, self._sessions_at_ease = places, sessions_at_ease
         self._sessions = 0
-        self._awaited: set[Work] = set()
-        self._prepared: dict[Work, Callable[[], None]] = {}
-        """The oldest first, each with how it gives way."""
+        self._under_way: dict[Work, tuple[Need, Callable[[], None]]] = {}
+        """The oldest first; how much each is needed, and how it gives way."""
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -35,33 +47,33 @@ class Workload:
         finally:
             self._sessions -= 1
 
-    @property
-    def has_room(self) -> bool:
-        """For what nobody waits for yet."""
-        at_ease = self._sessions_at_ease is None or self._sessions <= self._sessions_at_ease
-        return at_ease and (self._answers_at_once is None or self._computed < self._answers_at_once)
+    def has_room(self, need: Need) -> bool:
+        """Whether there is a place, or one that what is needed less would give up."""
+        if need is Need.AWAITED:
+            return True
+        if self._sessions_at_ease is not None and self._sessions > self._sessions_at_ease:
+            return False
+        return (
+            self._places is None or sum(other >= need for other, _ in self._under_way.values()) < self._places
+        )
 
-    @property
-    def _computed(self) -> int:
-        return len(self._awaited) + len(self._prepared)
-
-    def _await(self, work: Work) -> None:
-        self._prepared.pop(work, None)
-        self._awaited.add(work)
-        while self._answers_at_once is not None and self._computed > self._answers_at_once and self._prepared:
-            _, give_way = self._prepared.popitem()  # the youngest: least is lost
+    def _enter(self, work: Work, need: Need, give_way: Callable[[], None]) -> None:
+        self._under_way.pop(work, None)
+        self._under_way[work] = need, give_way
+        while self._places is not None and len(self._under_way) > self._places:
+            # Of what is needed least the youngest: the least is lost.
+            least = min(reversed(self._under_way), key=lambda other: self._under_way[other][0])
+            if self._under_way[least][0] >= need:
+                break
+            _, give_way = self._under_way.pop(least)
             give_way()
 
-    def _prepare(self, work: Work, give_way: Callable[[], None]) -> None:
-        self._prepared[work] = give_way
-
     def _leave(self, work: Work) -> None:
-        self._awaited.discard(work)
-        self._prepared.pop(work, None)
+        self._under_way.pop(work, None)
 
 
 class Work:
-    """The computing of one answer: what has been made of it, and whether it occupies the machine.
+    """One piece of it: whether it takes a place, and, of an answer, what has been made of it.
 
     Attributes:
         tokens: written by the language model, as far as anybody knows: its deltas, or what it says itself.
@@ -74,19 +86,23 @@ class Work:
         self._workload = workload
         self._is_awaited = self._is_over = False
 
-    def prepare(self, give_way: Callable[[], None]) -> None:
-        """Begins, though nobody may ever need it.
+    def read_ahead(self, give_way: Callable[[], None]) -> None:
+        """Begins as what is needed least. See `prepare`."""
+        self._workload._enter(self, Need.READ_AHEAD, give_way)
 
-        `give_way` is called, at most once, within the call by which somebody begins to wait for another
-        answer; then this work must end.
+    def prepare(self, give_way: Callable[[], None]) -> None:
+        """Begins, though nobody may ever wait for it.
+
+        `give_way` is called, at most once, within the call by which something begins that is needed more; the
+        work must end then.
         """
-        self._workload._prepare(self, give_way)
+        self._workload._enter(self, Need.PREPARED, give_way)
 
     def begin(self) -> None:
         """Somebody waits for it, from its beginning or from now on."""
         self._is_awaited = True
         if not self._is_over:
-            self._workload._await(self)
+            self._workload._enter(self, Need.AWAITED, _never)
 
     def rest(self) -> None:
         """As much is made as may be before somebody waits for it."""
@@ -97,3 +113,7 @@ class Work:
         """Nothing more is made. Again, it does nothing."""
         self._is_over = True
         self._workload._leave(self)
+
+
+def _never() -> None:
+    raise AssertionError("what somebody waits for gives way to nothing")

@@ -5,6 +5,7 @@ Strict: an unknown key is refused by name. Secrets are not kept here; they come 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
@@ -61,9 +62,19 @@ class IngressConfig(_Strict):
     cpus: Annotated[float, Field(ge=0)] = 0.5
     max_sessions: Annotated[int, Field(ge=1)] = 32
     """For each replica; the next client gets a 503 and is told when to try again."""
+    answers_at_once: Annotated[int, Field(ge=1)] | None = None
+    """Of each replica's sessions: what the language model and the voice can do side by side. With so many
+    under way none is prepared, and what is gives way to those that somebody waits for. None: no bound."""
+    speculate_up_to: Annotated[float, Field(ge=0, le=1)] = 0.75
+    """Share of `max_sessions`: with more sessions open, nothing is prepared and nothing read ahead."""
     origins: list[str] = []
     """Web origins besides the server's own whose pages may open a session, e.g. https://example.org."""
     limits: Limits = Limits()
+
+    @property
+    def sessions_at_ease(self) -> int:
+        """With so many sessions, the machine may do what nobody may need."""
+        return math.ceil(self.speculate_up_to * self.max_sessions)
 
 
 class ClusterConfig(_Strict):

@@ -23,6 +23,7 @@ from conversation.events import Event, OutputAudio
 from conversation.items import MessageItem, new_id
 from conversation.settings import Settings, Tuning
 from conversation.stages import Stages
+from conversation.workload import Workload
 from realtime import client_events as asked
 from realtime.encodings import IncomingAudio, written
 from realtime.items import from_wire, sounds_of
@@ -85,17 +86,25 @@ class Opening:
 
 
 async def converse(
-    socket: Socket, stages: Stages, opening: Opening, *, defaults: Settings, tuning: Tuning, limits: Limits
+    socket: Socket,
+    stages: Stages,
+    opening: Opening,
+    *,
+    defaults: Settings,
+    tuning: Tuning,
+    limits: Limits,
+    workload: Workload | None = None,
 ) -> None:
     """Serves one client until it hangs up, or its time is over.
 
     Args:
         defaults: what the session is set to until the client says otherwise.
+        workload: that of all sessions which share the machine; None: there is no other.
 
     Nothing a client does raises. When it returns, no task of the session is left. Cancelled (the server is
     going down), it closes with 1012, upon which clients reconnect, and raises CancelledError.
     """
-    session = _Session(socket, stages, opening, defaults, tuning, limits)
+    session = _Session(socket, stages, opening, defaults, tuning, limits, workload)
     # In a task of its own: a task group that fails in the moment of its cancellation forgets that one.
     serving = asyncio.create_task(session.run())
     try:
@@ -140,6 +149,7 @@ class _Session:
         defaults: Settings,
         tuning: Tuning,
         limits: Limits,
+        workload: Workload | None,
     ) -> None:
         self._socket, self._limits = socket, limits
         self._object = opened(opening, new_id("sess"), defaults, round(time.time() + limits.session_s))
@@ -156,6 +166,7 @@ class _Session:
             self._tell,
             session_id=self._object.id,
             output_hz=WIRE_HZ,
+            workload=workload,
         )
 
     async def run(self) -> tuple[int, str] | None:

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 from conversation.segments import Segments
 from conversation.stages import Asr, Stages
 from conversation.two_pass import TwoPass
+from conversation.workload import Workload
 from deployments.calls import (
     RemoteAsr,
     RemoteLlm,
@@ -89,6 +90,7 @@ class Ingress:
             tts=RemoteTts(tts),
             turn=None if turn is None else RemoteTurn(turn),
         )
+        self._workload = Workload(config.ingress.answers_at_once, config.ingress.sessions_at_ease)
         self._sessions: set[asyncio.Task[None]] = set()
 
     @app.get("/healthz")
@@ -136,6 +138,7 @@ class Ingress:
                 defaults=self._config.session,
                 tuning=self._config.conversation,
                 limits=settings.limits,
+                workload=self._workload,
             )
         finally:
             self._sessions.discard(task)

@@ -37,6 +37,7 @@ from conversation.scripted import (
 )
 from conversation.settings import Settings, Tuning, TurnDetection
 from conversation.stages import Stages
+from conversation.workload import Workload
 from tests import virtual_time
 
 E = TypeVar("E", bound=Event)
@@ -120,6 +121,7 @@ class Play:
         settings: Settings | None = None,
         tuning: Tuning | None = None,
         repeat: bool = False,
+        workload: Workload | None = None,
     ) -> None:
         self.vad, self.asr = ScriptedVad(script=vad), ScriptedAsr(script=asr, repeat=repeat)
         self.llm = ScriptedLlm(script=llm, repeat=repeat)
@@ -128,6 +130,7 @@ class Play:
         self._is_judged = turn is not None
         self.settings = settings or Settings(transcribe=True)
         self.tuning = tuning or Tuning()
+        self._workload = workload
         self.conversation: Conversation
         self.seen = Seen()
         self._voice: list[tuple[float, float]] = []
@@ -155,9 +158,10 @@ class Play:
 
     def run(self, until_s: float) -> Seen:
         """Plays, hangs up at `until_s`, and checks that nothing of it is left."""
-        return virtual_time.run(self._run(until_s))
+        [seen] = run_together(self, until_s=until_s)
+        return seen
 
-    async def _run(self, until_s: float) -> Seen:
+    async def perform(self, until_s: float) -> Seen:
         seen, loop = self.seen, asyncio.get_running_loop()
         self.conversation = Conversation(
             Stages(self.vad, self.asr, self.llm, self.tts, self.turn if self._is_judged else None),
@@ -165,6 +169,7 @@ class Play:
             self.tuning,
             lambda event: seen.events.append((loop.time(), event)),
             session_id="play",
+            workload=self._workload,
         )
         session = asyncio.create_task(self.conversation.run())
         client = asyncio.create_task(self._stream(until_s))
@@ -178,7 +183,6 @@ class Play:
         for outcome in [*outcomes, *self._failed_acts]:
             if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
                 raise outcome
-        self._check_nothing_is_left(seen)
         return seen
 
     def _act(self, act: Callable[[Conversation], None]) -> None:
@@ -197,15 +201,27 @@ class Play:
             loud = any(begin_s - 1e-9 <= start_s < end_s - 1e-9 for begin_s, end_s in self._voice)
             await self.conversation.hear(tone(CHUNK_S) if loud else silence(CHUNK_S, HEARING_HZ))
 
-    def _check_nothing_is_left(self, seen: Seen) -> None:
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not left, f"tasks left: {left}"
+    def check_nothing_is_left(self, seen: Seen) -> None:
         assert self.llm.open_streams == 0
         assert self.tts.open_streams == 0
         if not self._unfinished:
             for stage in (self.vad, self.turn, self.asr, self.llm, self.tts):
                 stage.script.check()
         check_promises(seen)
+
+
+def run_together(*plays: Play, until_s: float) -> list[Seen]:
+    """Plays all of them at the same time."""
+    return virtual_time.run(_perform(plays, until_s))
+
+
+async def _perform(plays: tuple[Play, ...], until_s: float) -> list[Seen]:
+    saw = await asyncio.gather(*(play.perform(until_s) for play in plays))
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, f"tasks left: {left}"
+    for play, seen in zip(plays, saw, strict=True):
+        play.check_nothing_is_left(seen)
+    return saw
 
 
 def check_promises(seen: Seen) -> None:

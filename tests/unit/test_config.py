@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conversation.errors import ConfigError
-from deployments.config import Config, load_config
+from deployments.config import Config, IngressConfig, load_config
 from deployments.local_ray import ROOT
 
 SCRIPTED = ROOT / "configs" / "scripted.yaml"
@@ -45,6 +45,10 @@ def test_every_configuration_here_binds_to_the_graph(path: Path) -> None:
         (
             {"session": {"turn_detection": {"treshold": 0.4}}},
             r"session\.turn_detection\.treshold: .*'threshold'",
+        ),
+        (
+            {"ingress": {"speculate_up_to": 1.5}},
+            r"ingress\.speculate_up_to: .*less than or equal to 1, got 1\.5",
         ),
         ({"ingress": {"max_sessions": 0}}, r"ingress\.max_sessions: .*greater than or equal to 1, got 0"),
         ({"vad": {}}, r"vad\.model: missing"),
@@ -105,3 +109,8 @@ def test_serve_run_can_name_a_file_and_replace_sections_of_it() -> None:
     config = Config.model_validate({"config": str(SCRIPTED), "ingress": {"max_sessions": 3}})
     assert config.ingress.max_sessions == 3
     assert config.vad == load_config(SCRIPTED).vad
+
+
+@pytest.mark.parametrize(("share", "sessions"), [(0.0, 0), (0.1, 1), (0.75, 6), (0.8, 7), (1.0, 8)])
+def test_the_share_of_sessions_that_are_at_ease_is_rounded_up(share: float, sessions: int) -> None:
+    assert IngressConfig(max_sessions=8, speculate_up_to=share).sessions_at_ease == sessions
