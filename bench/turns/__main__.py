@@ -5,7 +5,7 @@
 
 Sentences with pauses inside are said to a silent agent; interruptions, backchannels, coughs, laughs and
 noises over one that speaks. Both systems hear the same in real time, a session of the one and then one of
-the other. bench/reports/turns.json gets every single item.
+the other. bench/reports/turns.json gets every single item, turns.html the plots.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar
 
 from bench.antiphon import Antiphon
 from bench.client import JSON, Wire, session
+from bench.page import draw
 from bench.peers.pipecat.server import peer_server
 from bench.peers.pipecat.wire import Pipecat
 from bench.processes import cpu_times
@@ -94,7 +95,7 @@ def main() -> None:
     report = {**about, **_circumstances(found), **told(found, compared)}
     path = write(arguments.name, report)
     _print(report)
-    print(path)
+    print(path, draw(arguments.name, of="turns"), sep="\n")
 
 
 def _running(url: str | None) -> contextlib.AbstractContextManager[str]:

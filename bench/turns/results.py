@@ -23,6 +23,7 @@ class SentenceResult:
         cut_off: while the sentence was under way its turn was taken, or the agent was heard.
         taken_ms: when that became known, after the speech fell silent in its pause.
         wait_ms: from its true end to the first sound of the answer that follows; None: none came.
+        first_delta_ms: the first of it was here; its beginning may be silent.
         server_ms: this server's own account of that answer.
         microphone_late_ms: the worst delay of a chunk in this session: this machine was busy.
     """
@@ -37,6 +38,7 @@ class SentenceResult:
     cut_off: bool = False
     taken_ms: float | None = None
     wait_ms: float | None = None
+    first_delta_ms: float | None = None
     understood: list[str] = field(default_factory=list)
     server_ms: dict[str, float | None] = field(default_factory=dict)
     microphone_late_ms: float = 0.0
@@ -105,6 +107,7 @@ def look_up_sentence(result: SentenceResult, item: Sentence, client: Client, win
     for response, at_s in sounds_s:
         if at_s >= window.end_s:
             result.wait_ms = _ms(at_s - window.end_s)
+            result.first_delta_ms = _ms(client.speakers[response].played[0].came_s - window.end_s)
             result.server_ms = _timing(client, response)
             break
     result.understood = _understood(notes)

@@ -22,7 +22,11 @@ CLIENTS: dict[Obedience, str] = {
     "keeps": "client that plays what it has",
 }
 
+SLOWEST = 8
+"""So many are named where a target is missed."""
+
 Table = dict[str, Percentiles | None]
+Measure = Callable[[OverlapResult], float | None]
 R = TypeVar("R", SentenceResult, OverlapResult)
 
 
@@ -155,6 +159,7 @@ class Target:
 
     Attributes:
         limit: the measured value must not be above it, or below it where `at_least`.
+        where: what the difference is made of: the items that went wrong, or where the time went.
     """
 
     name: str
@@ -163,6 +168,7 @@ class Target:
     unit: str
     n: int
     at_least: bool = False
+    where: str = ""
 
     @property
     def missed_by(self) -> float | None:
@@ -181,6 +187,7 @@ class Target:
             "measured": self.measured,
             "n": self.n,
             "missed_by": self.missed_by,
+            "where": self.where if self.missed_by else "",
         }
 
 
@@ -209,46 +216,70 @@ def targets(
 def _of_sentences(origin: str, sentences: list[SentenceResult]) -> list[Target]:
     paused = [result for result in sentences if result.pause_ms is not None]
     cut = share(paused, lambda result: result.cut_off)
-    return [Target(f"{origin}: false cut-offs in pauses of 600 to 900 ms", 5, cut.percent, "%", cut.of)]
+    where = "; ".join(f"{r.item} after {r.taken_ms:.0f} ms" for r in paused if r.taken_ms is not None)
+    name = f"{origin}: false cut-offs in pauses of 600 to 900 ms"
+    return [Target(name, 5, cut.percent, "%", cut.of, where=where)]
 
 
 def _of_overlaps(origin: str, overlaps: list[OverlapResult]) -> list[Target]:
-    yielded = _yielded(overlaps)
-    interruptions = share([r for r in _played(overlaps) if r.kind == "interruption"], stopped)
-    ignored = share([r for r in _played(overlaps) if r.kind == "backchannel"], lambda r: not stopped(r))
-    return [
-        *_within(f"{origin}: hold after the onset", (150, None), [r.hold_ms for r in yielded]),
-        *_within(f"{origin}: verdict after the onset", (500, 800), [r.verdict_ms for r in yielded]),
-        *_within(f"{origin}: silence for a client that holds", ALONE_MS, _silence(yielded, "holds")),
-        _no_less(f"{origin}: interruptions stop it", 95, interruptions),
-        *([_no_less(f"{origin}: backchannels ignored", 80, ignored)] if ignored.of else []),
+    yielded, played = _yielded(overlaps), _played(overlaps)
+    interruptions = [result for result in played if result.kind == "interruption"]
+    backchannels = [result for result in played if result.kind == "backchannel"]
+    found = [
+        *_within(f"{origin}: hold after the onset", (150, None), yielded, lambda r: r.hold_ms),
+        *_within(f"{origin}: verdict after the onset", (500, 800), yielded, lambda r: r.verdict_ms),
+        *_within(f"{origin}: silence for a client that holds", ALONE_MS, yielded, _silence("holds")),
+        _no_less(f"{origin}: interruptions stop it", 95, interruptions, stopped),
     ]
+    if backchannels:
+        found.append(
+            _no_less(f"{origin}: backchannels ignored", 80, backchannels, lambda result: not stopped(result))
+        )
+    return found
 
 
-def _no_less(name: str, limit: float, found: Share) -> Target:
-    return Target(name, limit, found.percent, "%", found.of, at_least=True)
+def _no_less(
+    name: str, percent: float, results: Sequence[OverlapResult], right: Callable[[OverlapResult], bool]
+) -> Target:
+    found = share(results, right)
+    wrong = "; ".join(f"{r.item} {r.understood or ''}".strip() for r in results if not right(r))
+    return Target(name, percent, found.percent, "%", found.of, at_least=True, where=wrong)
 
 
 def _beside_peer(origin: str, ours: list[OverlapResult], theirs: list[OverlapResult]) -> list[Target]:
     """No later than the peer in the same run, whose clients flush."""
-    peer = percentiles(_silence(_yielded(theirs), "flushes"))
+    peer = percentiles(map(_silence("flushes"), _yielded(theirs)))
     if peer is None:
         return []
     limits = (peer["p50"], peer["p90"])
-    return _within(f"{origin}: silence, beside the peer's", limits, _silence(_yielded(ours), "holds"))
+    return _within(f"{origin}: silence, beside the peer's", limits, _yielded(ours), _silence("holds"))
 
 
-def _silence(results: Iterable[OverlapResult], client: Obedience) -> list[float | None]:
-    return [result.silence_ms.get(client) for result in results]
+def _silence(client: Obedience) -> Measure:
+    return lambda result: result.silence_ms.get(client)
 
 
 def _within(
-    name: str, limits: tuple[float | None, float | None], values: Iterable[float | None]
+    name: str,
+    limits: tuple[float | None, float | None],
+    results: Sequence[OverlapResult],
+    measure: Measure,
 ) -> list[Target]:
     """p50 and p90, where there is a limit for it."""
-    measured = percentiles(values) or {}
+    values = [(value, result) for result in results if (value := measure(result)) is not None]
+    measured = percentiles(value for value, _ in values) or {}
     return [
-        Target(f"{name}, {rank}", limit, measured.get(rank), "ms", int(measured.get("n", 0)))
+        Target(name_of, limit, measured.get(rank), "ms", len(values), where=_slow(values, limit))
         for rank, limit in zip(("p50", "p90"), limits, strict=True)
         if limit is not None
+        for name_of in [f"{name}, {rank}"]
     ]
+
+
+def _slow(values: Sequence[tuple[float, OverlapResult]], limit: float) -> str:
+    """Those beyond the limit, the slowest first, with what was known when."""
+    slow = sorted(((value, r) for value, r in values if value > limit), key=lambda one: -one[0])
+    return "; ".join(
+        f"{r.item} {value:.0f}" + (f" (hold {r.hold_ms:.0f})" if r.hold_ms is not None else "")
+        for value, r in slow[:SLOWEST]
+    )
