@@ -18,11 +18,12 @@ from conversation.errors import StageError
 from conversation.events import Reason, TurnTimed
 from conversation.pacing import Lead, at_once
 from conversation.playback import Playback
+from conversation.punctual import punctual
 from conversation.reply import Reply, ReplyEvent, next_reply
 from conversation.session import Session
 from conversation.speculation import Speculation
 from conversation.stages import ReplyParams
-from conversation.turn import Turn, punctual
+from conversation.turn import Turn
 from conversation.workload import Need, Work
 
 _log = logging.getLogger(__name__)

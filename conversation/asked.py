@@ -23,7 +23,8 @@ from conversation.settings import ResponseRequest, Settings
 from conversation.speculation import NOTHING_IN_VAIN, InVain
 from conversation.stages import Message, ReplyParams, Usage
 from conversation.timing import TurnClock
-from conversation.turn import Turn, Voicing, take_turn
+from conversation.turn import Turn, take_turn
+from conversation.voicing import Voicing
 from conversation.workload import Work
 
 _log = logging.getLogger(__name__)

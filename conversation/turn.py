@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from conversation.answer import Answer
-from conversation.audio import Audio, Resampler, silence
+from conversation.audio import Audio, silence
 from conversation.clauses import Clauses
-from conversation.errors import StageFailed, StageLate
+from conversation.errors import StageFailed
 from conversation.pacing import PIECE_S, Lead
 from conversation.playback import Playback
+from conversation.punctual import punctual
 from conversation.settings import Tuning
 from conversation.stages import (
     Message,
     ReplyParams,
     ReplyPart,
-    SpeechPart,
     Stages,
     TextDelta,
     Tool,
@@ -35,21 +35,13 @@ from conversation.stages import (
     WordTimes,
 )
 from conversation.timing import TurnClock
+from conversation.voicing import Voicing, spoken
 from conversation.workload import Work
 
 T = TypeVar("T")
 
 _CLAUSES_AHEAD = 2
 """Clauses written but not yet being spoken; a third waits, and with it the language model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Voicing:
-    """How an answer is to sound."""
-
-    voice: str
-    speed: float
-    rate_hz: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +183,7 @@ async def _voice(turn: Turn, clauses: asyncio.Queue[str | None], pieces: asyncio
     async for clause in _until_none(clauses):
         await _wanted(turn)
         text, words = clause, tuple[Word, ...]()
-        async with aclosing(_sound(turn, clause)) as sound:
+        async with aclosing(spoken(clause, turn.stages.tts, turn.voicing, turn.tuning.deadlines)) as sound:
             async for part in sound:
                 if isinstance(part, WordTimes):
                     words += part.words
@@ -214,24 +206,6 @@ async def _wanted(turn: Turn) -> None:
     if turn.work.speech_s >= turn.tuning.prepared_s and not turn.gate.is_set():
         turn.work.rest()
         await turn.gate.wait()
-
-
-async def _sound(turn: Turn, clause: str) -> AsyncGenerator[SpeechPart, None]:
-    """One clause: its sound at the output's rate, in pieces of at most PIECE_S, and its words' times."""
-    deadlines, voicing = turn.tuning.deadlines, turn.voicing
-    resampler: Resampler | None = None
-    stream = turn.stages.tts.speak(clause.strip(), voicing.voice, voicing.speed)
-    async with aclosing(punctual(stream, "tts", deadlines.tts_first_s, deadlines.tts_next_s)) as chunks:
-        async for chunk in chunks:
-            if isinstance(chunk, WordTimes):
-                yield chunk
-                continue
-            resampler = resampler or Resampler(chunk.rate_hz, voicing.rate_hz)
-            for piece in _pieces(resampler.feed(chunk)):
-                yield piece
-    if resampler is not None:
-        for piece in _pieces(resampler.flush()):
-            yield piece
 
 
 async def _write(turn: Turn, texts: asyncio.Queue[str | None]) -> None:
@@ -259,29 +233,6 @@ async def _released(turn: Turn) -> None:
     turn.answer.open()
 
 
-async def punctual(
-    stream: AsyncGenerator[T, None], stage: str, first_s: float, next_s: float
-) -> AsyncGenerator[T, None]:
-    """The items of `stream`. Raises StageLate when the first or a later one does not come in time."""
-    async with aclosing(stream):
-        patience_s = first_s
-        while True:
-            try:
-                async with asyncio.timeout(patience_s):
-                    item = await anext(stream)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise StageLate(stage, f"nothing came for {patience_s:g} s") from None
-            yield item
-            patience_s = next_s
-
-
 async def _until_none(queue: asyncio.Queue[T | None]) -> AsyncIterator[T]:
     while (item := await queue.get()) is not None:
         yield item
-
-
-def _pieces(audio: Audio) -> list[Audio]:
-    size = round(PIECE_S * audio.rate_hz)
-    return [audio[start : start + size] for start in range(0, len(audio), size)]
