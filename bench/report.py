@@ -73,7 +73,7 @@ def write(name: str, report: Mapping[str, Any], directory: Path = REPORTS) -> Pa
 
 def _module() -> str:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return spec.name if spec else Path(sys.argv[0]).stem
+    return spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).stem
 
 
 def _commit() -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 WIDTH = 860
 """Of a plot, in the units of its own view."""
-LEFT, RIGHT = 230, 24
+LEFT, RIGHT = 252, 24
 """Room for the names of rows, and beside the last tick."""
 ROW = 30
 AXIS = 40
@@ -100,11 +100,11 @@ def axis(along: Scale, y: float, unit: str, top: float) -> list[str]:
 
 
 def legend(series: Sequence[Series], y: float) -> list[str]:
-    parts, x = [], float(LEFT)
+    parts, x = [], 8.0
     for one in series:
         name = f"{one.name} ({len(one.values)})" if one.values else one.name
         parts += [rect(x, y - 9, 12, 10, f"fill-{one.css}"), text(x + 17, y, name, "small")]
-        x += 34 + 6.6 * len(name)
+        x += 34 + 6.2 * len(name)
     return parts
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from bench.html import caption
 from bench.svg import Bar, timeline
 
 BEFORE_MS = 600.0
 """How much is shown of what was before."""
+MARKS = ("asked", "transcript", "llm_first", "clause", "tts_first", "released")
+"""What of the server's account is drawn; see conversation/timing.py."""
 
 
-def turn_timeline(name: str, server_ms: Mapping[str, float | None], first_ms: float, wait_ms: float) -> str:
+def turn_timeline(name: str, server_ms: Mapping[str, Any], first_ms: float, wait_ms: float) -> str:
     """All on the client's clock, from the end of the speech as the recording is marked.
 
     The server counts from where its VAD heard the end: what lies between its first audio and the moment when
     that was here is the difference.
     """
-    first_audio_ms = server_ms["first_audio_ms"] or 0.0
-    later_ms = first_ms - first_audio_ms
-    at = {name.removesuffix("_ms"): ms + later_ms for name, ms in server_ms.items() if ms is not None}
+    later_ms = first_ms - server_ms["first_audio_ms"]
+    told_ms = {mark: server_ms.get(f"{mark}_ms") for mark in MARKS}
+    at = {mark: ms + later_ms for mark, ms in told_ms.items() if ms is not None}
 
     def bar(begin: str, end: str, css: str, label: str) -> list[Bar]:
         if begin not in at or end not in at or at[end] < at[begin]:

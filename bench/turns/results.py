@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from bench.client import Client, Noted
 from bench.speech import Origin
@@ -40,7 +40,7 @@ class SentenceResult:
     wait_ms: float | None = None
     first_delta_ms: float | None = None
     understood: list[str] = field(default_factory=list)
-    server_ms: dict[str, float | None] = field(default_factory=dict)
+    server_ms: dict[str, Any] = field(default_factory=dict)
     microphone_late_ms: float = 0.0
 
 
@@ -122,7 +122,7 @@ def answers_s(client: Client, notes: Sequence[Noted]) -> dict[str, float]:
     return {response: at_s for response, at_s in first_s.items() if at_s is not None}
 
 
-def _timing(client: Client, response: str) -> dict[str, float | None]:
+def _timing(client: Client, response: str) -> dict[str, Any]:
     for note in client.notes:
         if note.event.get("type") == "antiphon.turn.timing" and note.event["response_id"] == response:
             return dict(note.event["timing"])
