@@ -23,6 +23,17 @@ SIGNALS: dict[str, Signal] = {
 """By the type of the event; response.done is one of two. On speech_started most clients drop their audio."""
 
 
+def asked(turn_detection: JSON | None) -> JSON:
+    """A session with transcripts, whose client holds when told to; None: the server's own turn detection.
+
+    What a client hears that obeys no hold can be reckoned from the same session: see bench/turns/heard.py.
+    """
+    hearing: JSON = {"transcription": {"model": "default"}}
+    if turn_detection is not None:
+        hearing["turn_detection"] = turn_detection
+    return {"audio": {"input": hearing}, "antiphon": {"events": True, "hold": True}}
+
+
 class Antiphon:
     """A `Wire`. Settings are those of `session.update`."""
 

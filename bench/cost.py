@@ -22,12 +22,15 @@ from os import getloadavg
 from typing import Any
 
 from bench import wire
+from bench.antiphon import Antiphon, asked
 from bench.headset import HZ
-from bench.latency import QUIET_TURNS, hold, wanted
 from bench.processes import Process, looked_at, spent_s
 from bench.report import Percentiles, circumstances, percentiles, table, write
 from bench.speech import recordings, utterances
 from bench.start import Running, make_run, reached_ms
+from bench.systems import System
+from bench.talking import QUIET_TURNS
+from bench.talking import converse as converse_with
 
 CONFIGS = ("configs/laptop.yaml", "configs/scripted.yaml")
 AIMED_AT = CONFIGS[0]
@@ -136,8 +139,8 @@ def converse(server: Running) -> list[str]:
     """Three turns by people, the third over the second answer. Returns how each ended."""
     takes = [take for take in recordings() if take.group == "librivox"]
     clips = list(islice(utterances(takes, HZ), QUIET_TURNS + 1))
-    _, turns = asyncio.run(hold(server.url.replace("http", "ws", 1), wanted(None), 0, clips))
-    return [turn.outcome for turn in turns]
+    system = System("antiphon", Antiphon, server.url.replace("http", "ws", 1), asked(None), server.pids)
+    return [turn.outcome for turn in asyncio.run(converse_with(system, 0, clips))]
 
 
 def idle(server: Running) -> JSON:

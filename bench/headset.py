@@ -6,7 +6,7 @@ Times are those of the running loop. Nothing is known here of a server or of a w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,20 +69,6 @@ class Speaker:
             if len(loud):
                 return chunk.begins_s + int(loud[0]) / HZ
         return None
-
-    def ends_when_dropped_s(self, drops_s: Iterable[float]) -> float:
-        """When the last sample sounds if, at each of these times, all that waits to be played is dropped.
-
-        What comes after such a time is played again: a server that sends on is heard on.
-        """
-        ends_s, drops = 0.0, sorted(drops_s)
-        for chunk in self.played:
-            while drops and drops[0] < chunk.came_s:
-                ends_s = min(ends_s, drops.pop(0))
-            ends_s = max(chunk.came_s, ends_s) + len(chunk.samples) / HZ
-        for drop_s in drops:
-            ends_s = min(ends_s, drop_s)
-        return ends_s
 
 
 class Microphone:

@@ -11,12 +11,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+from typing import Self
 
 from bench.report import ROOT
-from deployments.local_ray import free_ports
+from deployments.local_ray import free_ports, processes_of
 
 START_S = 240.0
 STOP_S = 60.0
@@ -27,8 +29,19 @@ class NotStarted(Exception):
     """The server did not come up; the message is its own."""
 
 
+class Address(str):
+    """Of a server that was started: its URL, and the processes that run because of it."""
+
+    def __new__(cls, url: str, pids: Callable[[], Collection[int]]) -> Self:
+        address = super().__new__(cls, url)
+        address.pids = pids
+        return address
+
+    pids: Callable[[], Collection[int]]
+
+
 @contextmanager
-def server(config: str) -> Iterator[str]:
+def server(config: str) -> Iterator[Address]:
     """The address (http://host:port) of a server with that configuration, ready. Raises NotStarted."""
     signal.signal(signal.SIGTERM, _leave)  # or the server would go on when only this process is ended
     [port] = free_ports(1)
@@ -39,12 +52,20 @@ def server(config: str) -> Iterator[str]:
         )
         try:
             wait_until_ready(f"http://127.0.0.1:{port}", process)
-            yield f"http://127.0.0.1:{port}"
+            output.seek(0)
+            home = home_in(output.read().splitlines())
+            yield Address(f"http://127.0.0.1:{port}", lambda: {process.pid, *processes_of(home)})
         except NotStarted as error:
             output.seek(0)
             raise NotStarted(f"{error}\n{output.read()}") from None
         finally:
             _stop(process)
+
+
+def home_in(lines: Iterable[str]) -> Path:
+    """The server's directory: the launcher tells where its logs are, HOME/session_latest/logs/serve."""
+    [logs] = [line.partition("Logs of the stages: ")[2] for line in lines if "Logs of the" in line]
+    return Path(logs).parents[2]
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes] | None = None) -> None:

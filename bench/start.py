@@ -10,12 +10,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from bench.processes import family, parents
 from bench.report import ROOT
-from bench.server import LOOK_EVERY_S, START_S, STOP_S, NotStarted, is_ready
+from bench.server import LOOK_EVERY_S, START_S, STOP_S, NotStarted, home_in, is_ready
 from deployments.local_ray import free_ports, processes_of
 
 PARTS = ("models are there", "Ray is up", "stages are ready", "/healthz says so")
@@ -46,13 +45,9 @@ class Running:
 
     def pids(self) -> list[int]:
         """Of everything that runs because of the command."""
-        return sorted({*family(self.pid, parents()), *processes_of(home_in(self.lines))})
-
-
-def home_in(lines: Sequence[Line]) -> Path:
-    """The server's directory: the launcher tells where its logs are, HOME/session_latest/logs/serve."""
-    [logs] = [line.text.partition("Logs of the stages: ")[2] for line in lines if "Logs of the" in line.text]
-    return Path(logs).parents[2]
+        return sorted(
+            {*family(self.pid, parents()), *processes_of(home_in(line.text for line in self.lines))}
+        )
 
 
 def reached_ms(lines: Sequence[Line], ready_s: float) -> dict[str, int | None]:

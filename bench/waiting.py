@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.report import Percentiles, percentiles
+from bench.turns.heard import Obedience
+from bench.turns.scores import CLIENTS
 
 OUTCOMES = ("answered", "answered too early", "no answer")
 """Too early: the turn was taken from the speaker."""
@@ -27,16 +29,18 @@ class TurnResult:
     """One turn. All times are in ms, from the end of speech in the audio unless another start is named.
 
     Attributes:
+        system: whose it is.
         heard, answer: what the server understood and said.
         first_delta_ms: the first audio event was here; its beginning may be silent.
         gaps_ms: silence inside the answer because audio came late.
         server_ms: the server's own account, from where its VAD heard the end of speech.
-        stop_flushing_ms: from the onset of the voice until speech_started is here, on which most clients drop
-            what they have not played.
-        stop_keeping_ms: from the onset of the voice until a client that keeps it has played the last of it.
+        hold_ms: from the onset of the voice until the server told the client to hold.
+        verdict_ms: until the answer was over.
+        stop_ms: until the last of it was heard, by what a client does.
         microphone_late_ms: the worst delay of a chunk in this session: this machine was busy.
     """
 
+    system: str
     session: int
     utterance: str
     speech_s: float
@@ -48,8 +52,9 @@ class TurnResult:
     first_delta_ms: float | None = None
     gaps_ms: float | None = None
     server_ms: dict[str, float | None] = field(default_factory=dict)
-    stop_flushing_ms: float | None = None
-    stop_keeping_ms: float | None = None
+    hold_ms: float | None = None
+    verdict_ms: float | None = None
+    stop_ms: dict[Obedience, float] = field(default_factory=dict)
     microphone_late_ms: float = 0.0
 
 
@@ -77,8 +82,9 @@ def tables(results: list[TurnResult], marks_later_ms: dict[str, list[float]]) ->
         },
         "in quiet, the parts of the wait": {name: of(quiet, part) for name, part in PARTS.items()},
         "stop, after the onset of the user's voice": {
-            "client that flushes on speech_started": of(results, lambda result: result.stop_flushing_ms),
-            "client that plays what it has": of(results, lambda result: result.stop_keeping_ms),
+            **{client: of(results, _stop(obedience)) for obedience, client in CLIENTS.items()},
+            "told to hold": of(results, lambda result: result.hold_ms),
+            "decided": of(results, lambda result: result.verdict_ms),
         },
         "how exact": {
             **{
@@ -107,6 +113,10 @@ def _voice_to_voice(result: TurnResult) -> float | None:
 
 def _kept_up(result: TurnResult) -> bool:
     return result.microphone_late_ms <= ON_TIME_MS
+
+
+def _stop(obedience: Obedience) -> Measure:
+    return lambda result: result.stop_ms.get(obedience)
 
 
 def _told(stage: str) -> Measure:

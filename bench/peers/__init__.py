@@ -4,7 +4,7 @@ async with peer_server(stages="scripted", turn="smart") as url:
     async with session(Pipecat(), url, {}) as client: ...
 """
 
-from bench.peers.pipecat.server import PeerServer, Stages, Turn, peer_server
+from bench.peers.pipecat.server import CONFIGS, Stages, Turn, peer_server, peer_versions
 from bench.peers.pipecat.wire import Pipecat
 
-__all__ = ["PeerServer", "Pipecat", "Stages", "Turn", "peer_server"]
+__all__ = ["CONFIGS", "Pipecat", "Stages", "Turn", "peer_server", "peer_versions"]

@@ -9,7 +9,8 @@ import pytest
 
 from bench.cost import AIMED_EVENTS, Aim, aims, busy, memory, spent_by_title
 from bench.processes import Process, cpu_s, family, looked_at, memory_mib, parents, spent_s, title_of
-from bench.start import PARTS, Line, home_in, reached_ms
+from bench.server import home_in
+from bench.start import PARTS, Line, reached_ms
 
 LINES = [
     Line(0.16, "silero-vad 6.2.3, 1.3 MB: already there"),
@@ -33,7 +34,7 @@ Pss_Dirty:           512 kB
 
 def test_the_output_tells_when_each_part_was_reached_and_where_the_server_lives() -> None:
     assert reached_ms(LINES, 11.5) == dict(zip(PARTS, (310, 5800, 11000, 11500), strict=True))
-    assert home_in(LINES) == Path("/tmp/antiphon-ab")
+    assert home_in(line.text for line in LINES) == Path("/tmp/antiphon-ab")
 
 
 def test_a_configuration_without_models_tells_nothing_about_them() -> None:

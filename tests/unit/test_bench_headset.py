@@ -100,27 +100,3 @@ def test_the_microphone_speaks_at_the_rate_of_its_wire() -> None:
         assert np.abs(sent[1][:160]).mean() > 0.4 > 0.01 > np.abs(sent[2]).mean()
 
     virtual_time.run(scene())
-
-
-def three_chunks() -> Speaker:
-    """0.3 s of sound, all here within 20 ms."""
-    speaker = Speaker()
-    for number in range(3):
-        speaker.play(sound(0.1), 5.0 + number / 100)
-    return speaker
-
-
-def test_what_waits_when_the_client_drops_it_is_never_heard() -> None:
-    assert three_chunks().ends_when_dropped_s([]) == pytest.approx(5.3)
-    assert three_chunks().ends_when_dropped_s([5.15]) == pytest.approx(5.15)
-
-
-def test_dropping_after_the_end_changes_nothing() -> None:
-    assert three_chunks().ends_when_dropped_s([5.4]) == pytest.approx(5.3)
-
-
-def test_a_server_that_sends_on_is_heard_on() -> None:
-    speaker = three_chunks()
-    speaker.play(sound(0.1), 5.2)
-    assert speaker.ends_when_dropped_s([5.15]) == pytest.approx(5.3)
-    assert speaker.ends_when_dropped_s([5.15, 5.25]) == pytest.approx(5.25)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.report import percentiles, table
+from bench.turns.scores import CLIENTS
 from bench.waiting import PARTS, TurnResult, counts, tables
 
 SERVER_MS = {
@@ -17,7 +18,7 @@ SERVER_MS = {
 
 
 def turn(*, interrupts: bool = False, **changes: object) -> TurnResult:
-    result = TurnResult(1, "reading/1", 2.0, interrupts)
+    result = TurnResult("antiphon", 1, "reading/1", 2.0, interrupts)
     result.outcome, result.voice_to_voice_ms, result.first_delta_ms = "answered", 720.0, 700.0
     result.server_ms = dict(SERVER_MS)
     for name, value in changes.items():
@@ -52,15 +53,20 @@ def test_turns_that_interrupt_and_turns_without_answer_are_counted_apart() -> No
     results = [
         turn(),
         turn(voice_to_voice_ms=820.0),
-        turn(interrupts=True, voice_to_voice_ms=2000.0, stop_flushing_ms=150.0, stop_keeping_ms=300.0),
+        turn(
+            interrupts=True, voice_to_voice_ms=2000.0, hold_ms=90.0, stop_ms={"holds": 95.0, "keeps": 300.0}
+        ),
         turn(outcome="answered too early", voice_to_voice_ms=-500.0),
-        TurnResult(2, "reading/2", 2.0, interrupts=False),
+        TurnResult("antiphon", 2, "reading/2", 2.0, interrupts=False),
     ]
     waits = tables(results, {"end": [100.0]})["voice to voice"]
     assert waits["in quiet"] == percentiles([720.0, 820.0])
     assert waits["after an interruption"] == percentiles([2000.0])
     stops = tables(results, {"end": [100.0]})["stop, after the onset of the user's voice"]
-    assert stops["client that flushes on speech_started"] == percentiles([150.0])
+    assert stops[CLIENTS["holds"]] == percentiles([95.0])
+    assert stops[CLIENTS["keeps"]] == percentiles([300.0])
+    assert stops[CLIENTS["flushes"]] is None
+    assert stops["told to hold"] == percentiles([90.0])
     assert counts(results)["turns in quiet"] == 4
     assert counts(results)["answered too early"] == 1
     assert counts(results)["no answer"] == 1

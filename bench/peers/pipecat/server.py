@@ -6,18 +6,29 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import IO, Literal
 
+from bench.processes import family, parents
 from bench.report import ROOT
-from bench.server import STOP_S, NotStarted
+from bench.server import STOP_S, Address, NotStarted
 from deployments.local_ray import free_ports
 
 Stages = Literal["scripted", "laptop", "talkative"]
-"""What answers: the scripted stages of bench/scripted.yaml, the models of configs/laptop.yaml, or those of
-bench/turns/agent.yaml."""
+"""What answers: that of one of CONFIGS."""
 
-Turn = Literal["silence", "smart"]
-"""What ends a turn: 200 ms of silence, or Smart Turn, which is Pipecat's default."""
+Turn = Literal["smart", "silence", "timeout"]
+"""What ends a turn: Smart Turn, which is Pipecat's default; 200 ms of silence, the least that it can do; or
+its rule of silence as it comes, which waits for another 600 ms."""
+
+CONFIGS: dict[Stages, str] = {
+    "scripted": "bench/scripted.yaml",
+    "laptop": "configs/laptop.yaml",
+    "talkative": "bench/turns/agent.yaml",
+}
+
+VERSIONS = ("pipecat-ai", "onnxruntime", "xllamacpp", "streaming-vits", "numpy", "websockets", "uvloop")
+"""Of whose packages a report tells."""
 
 PYTHON = ROOT / ".venv-peers" / "pipecat" / "bin" / "python"
 READY = "ready"
@@ -25,15 +36,9 @@ READY = "ready"
 START_S = 120.0
 
 
-class PeerServer(str):
-    """The address, ws://host:port, and the process behind it."""
-
-    pid: int
-
-
 @asynccontextmanager
-async def peer_server(*, stages: Stages, turn: Turn) -> AsyncIterator[PeerServer]:
-    """A server, ready. Raises NotStarted, with what the program printed."""
+async def peer_server(*, stages: Stages, turn: Turn) -> AsyncIterator[Address]:
+    """The address (ws://host:port) of a server, ready. Raises NotStarted, with what the program printed."""
     if not PYTHON.exists():
         raise NotStarted(f"{PYTHON.relative_to(ROOT)} is missing; `make bench` makes it")
     [port] = free_ports(1)
@@ -44,11 +49,16 @@ async def peer_server(*, stages: Stages, turn: Turn) -> AsyncIterator[PeerServer
         )
         try:
             await _until_ready(process, output)
-            url = PeerServer(f"ws://127.0.0.1:{port}")
-            url.pid = process.pid
-            yield url
+            yield Address(f"ws://127.0.0.1:{port}", lambda: family(process.pid, parents()))
         finally:
             await _stop(process)
+
+
+def peer_versions() -> dict[str, str]:
+    """As they are locked."""
+    lines = Path(__file__).with_name("requirements.txt").read_text().splitlines()
+    pinned = dict(line.split("==") for line in lines)
+    return {name: pinned[name] for name in VERSIONS}
 
 
 async def _until_ready(process: asyncio.subprocess.Process, output: IO[str]) -> None:

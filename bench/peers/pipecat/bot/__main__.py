@@ -16,18 +16,13 @@ import uvicorn
 from fastapi import FastAPI, WebSocket
 from loguru import logger
 
-from bench.peers.pipecat.bot.conversation import Models, Turn, converse
+from bench.peers import CONFIGS, Turn
+from bench.peers.pipecat.bot.conversation import Models, converse
 from conversation.audio import Audio
 from conversation.segments import Segments
 from conversation.stages import Tts
-from deployments.config import ROOT, Config, load_config
+from deployments.config import Config, load_config
 from deployments.loading import load
-
-CONFIGS = {
-    "scripted": ROOT / "bench" / "scripted.yaml",
-    "laptop": ROOT / "configs" / "laptop.yaml",
-    "talkative": ROOT / "bench" / "turns" / "agent.yaml",
-}
 
 
 def main() -> None:
@@ -38,7 +33,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
-    models = asyncio.run(loaded(load_config(str(CONFIGS[arguments.stages]))))
+    models = asyncio.run(loaded(load_config(CONFIGS[arguments.stages])))
     routes = application(models, arguments.turn)
     Server(uvicorn.Config(routes, port=arguments.port, log_level="warning")).run()
 

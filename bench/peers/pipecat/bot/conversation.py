@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 from uuid import uuid4
 
 from fastapi import WebSocket
@@ -21,10 +20,9 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
+from bench.peers import Turn
 from bench.peers.pipecat.bot.services import LanguageModel, Recogniser, Voice
 from conversation.stages import Asr, Llm, Tts
-
-Turn = Literal["silence", "smart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +41,16 @@ class Models:
 
 
 def turns(turn: Turn) -> UserTurnStrategies:
-    """Who ends the user's turn: by default Smart Turn; else the VAD, after the 200 ms of silence that are its
-    own default. SpeechTimeout would wait for another 600 ms; without them it is as soon as Pipecat can be."""
-    if turn == "smart":
-        return UserTurnStrategies()
-    return UserTurnStrategies(stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.0)])
+    """Who ends the user's turn. By default it is Smart Turn, asked after the 200 ms of silence from which the
+    VAD says that speech has stopped. Without a model it is SpeechTimeout, which then waits another 600 ms, or
+    as long as it is told: not at all is as soon as Pipecat can be."""
+    match turn:
+        case "smart":
+            return UserTurnStrategies()
+        case "timeout":
+            return UserTurnStrategies(stop=[SpeechTimeoutUserTurnStopStrategy()])
+        case "silence":
+            return UserTurnStrategies(stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.0)])
 
 
 async def converse(websocket: WebSocket, models: Models, turn: Turn) -> None:
