@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.html import JSON
+from bench.latency_page import latency_page
 from bench.report import REPORTS
 from bench.turns.page import turns_page
 
-PAGES: dict[str, Callable[[JSON], str]] = {"turns": turns_page}
+PAGES: dict[str, Callable[[JSON], str]] = {"latency": latency_page, "turns": turns_page}
 """By the name of the report."""
 
 
