@@ -27,6 +27,7 @@ from bench.client import JSON
 from bench.endpoints import heard_turns
 from bench.headset import HZ, ROOM_DB
 from bench.lanes import LANES, Lane, beside, by_system, targets
+from bench.page import draw
 from bench.peers import Pipecat, peer_server, peer_versions
 from bench.processes import cpu_times
 from bench.report import circumstances, table, write
@@ -71,7 +72,7 @@ def main() -> None:
         alone = arguments.alone or bool(arguments.config)
         measured[name] = asyncio.run(measure(lane, arguments.url, alone=alone, turns=arguments.turns))
         print(shown(lane, measured[name]), flush=True)
-    print(write(arguments.name, told(about, lanes, measured)))
+    print(write(arguments.name, told(about, lanes, measured)), draw(arguments.name, of="latency"), sep="\n")
 
 
 def _lanes(names: str) -> list[str]:

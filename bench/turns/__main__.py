@@ -13,21 +13,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from itertools import cycle
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from bench.antiphon import Antiphon
-from bench.client import JSON, Wire, session
+from bench.client import JSON
 from bench.page import draw
-from bench.peers.pipecat.server import peer_server
-from bench.peers.pipecat.wire import Pipecat
+from bench.peers import CONFIGS, Pipecat, peer_server, peer_versions
 from bench.processes import cpu_times
 from bench.report import circumstances, table, write
-from bench.server import server
+from bench.server import Address, server
+from bench.systems import System
 from bench.turns.items import Overlap, Sentence, overlaps, questions, sentences
 from bench.turns.lost import Comparison, comparisons, lost_samples
 from bench.turns.play import BETWEEN_S, Scene
@@ -46,7 +45,7 @@ from bench.turns.scores import (
 )
 from deployments.config import load_config
 
-AGENT, LOST = (Path(__file__).parent / name for name in ("agent.yaml", "lost.yaml"))
+AGENT, LOST = CONFIGS["talkative"], "bench/turns/lost.yaml"
 
 IN_A_SESSION = 10
 """Items; then comes the other system."""
@@ -57,16 +56,7 @@ SETTINGS: JSON = {
 }
 """Of this server's sessions. What others hear, that obey no hold, is reckoned from the same session."""
 
-Name = Literal["antiphon", "pipecat"]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class System:
-    name: Name
-    wire: Callable[[], Wire]
-    address: str
-    settings: JSON
 
 
 @dataclass(slots=True)
@@ -85,12 +75,12 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="without the peer")
     parser.add_argument("--name", default="turns", help="of the report")
     arguments = parser.parse_args()
-    about = circumstances()
+    about = {**circumstances(), "peer": None if arguments.alone else peer_versions()}
     with _running(arguments.url) as url:
-        found = asyncio.run(measure(_socket(url), alone=arguments.alone, items=arguments.items))
+        found = asyncio.run(measure(url, alone=arguments.alone, items=arguments.items))
     compared: list[Comparison] = []
     if not arguments.url:
-        with server(str(LOST)) as url:
+        with server(LOST) as url:
             compared = asyncio.run(comparisons(_socket(url), SETTINGS))
     report = {**about, **_circumstances(found), **told(found, compared)}
     path = write(arguments.name, report)
@@ -98,8 +88,8 @@ def main() -> None:
     print(path, draw(arguments.name, of="turns"), sep="\n")
 
 
-def _running(url: str | None) -> contextlib.AbstractContextManager[str]:
-    return contextlib.nullcontext(url) if url else server(str(AGENT))
+def _running(url: str | None) -> contextlib.AbstractContextManager[Address]:
+    return contextlib.nullcontext(Address(url, tuple)) if url else server(AGENT)
 
 
 def _socket(url: str) -> str:
@@ -109,7 +99,7 @@ def _socket(url: str) -> str:
 # --- the measurement
 
 
-async def measure(address: str, *, alone: bool, items: int | None) -> Found:
+async def measure(address: Address, *, alone: bool, items: int | None) -> Found:
     found = Found([], [], 0.0)
     async with _systems(address, alone) as systems:
         before = cpu_times()
@@ -130,13 +120,13 @@ async def measure(address: str, *, alone: bool, items: int | None) -> Found:
 
 
 @asynccontextmanager
-async def _systems(address: str, alone: bool) -> AsyncIterator[list[System]]:
-    ours = System("antiphon", Antiphon, address, SETTINGS)
+async def _systems(address: Address, alone: bool) -> AsyncIterator[list[System]]:
+    ours = System("antiphon", Antiphon, _socket(address), SETTINGS, address.pids)
     if alone:
         yield [ours]
         return
     async with peer_server(stages="talkative", turn="smart") as peer:
-        yield [ours, System("pipecat", Pipecat, peer, {})]
+        yield [ours, System("pipecat", Pipecat, peer, {}, peer.pids)]
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -167,7 +157,7 @@ async def _say_over(
 
 @asynccontextmanager
 async def _scene(system: System, number: int) -> AsyncIterator[Scene]:
-    async with session(system.wire(), system.address, system.settings) as client:
+    async with system.session() as client:
         await asyncio.sleep(BETWEEN_S)
         yield Scene(client, system.name, number, cycle(questions()))
 
@@ -201,7 +191,7 @@ def _number(value: float | None) -> str:
 
 def _circumstances(found: Found) -> dict[str, Any]:
     return {
-        "configuration": {"file": AGENT.name, **load_config(AGENT).model_dump(mode="json")},
+        "configuration": {"file": AGENT, **load_config(AGENT).model_dump(mode="json")},
         "session": SETTINGS,
         "machine_busy": found.busy,
         "unit": "ms",
