@@ -235,7 +235,8 @@ class WordTimes:
     """When words of a text are to be heard: the next ones of it, in its order.
 
     They are the words that `conversation.words.words` finds in the text, however they are spoken: "42" is
-    one. Those that make no sound ("—") take no time.
+    one. Those that make no sound ("—") take no time. One whose sound fades into a silence that is cut off may
+    end a little after the sound that is given.
     """
 
     words: tuple[Word, ...]

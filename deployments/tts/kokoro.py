@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 
 from conversation.audio import Audio, Samples
 from conversation.errors import ConfigError
+from conversation.stages import SpeechPart, WordTimes
 from deployments.model_thread import ModelThread
 from deployments.onnx import OnnxModel
 from deployments.tts.kokoro_english import kokoro_phonemes
 from deployments.tts.kokoro_graphs import FRAME_SAMPLES, RATE_HZ, kokoro_graphs
 from deployments.tts.mandarin import Mandarin, in_plain_letters, is_mandarin
-from deployments.tts.phonemes import SENTENCE_ENDS, Clause, Phonemizer, sentences, speakable
-from deployments.tts.silence import SilenceTrim
+from deployments.tts.phonemes import Clause, Phonemizer, sentences, speakable
+from deployments.tts.timed_speech import Edges, TimedSpeech
 from deployments.weights import locate
 
 if TYPE_CHECKING:
@@ -117,11 +118,12 @@ class Kokoro:
         for _ in self._steps("你好，world。", voice, 1.0, RunOptions()):
             pass
 
-    async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[Audio, None]:
+    async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[SpeechPart, None]:
         """As in `Tts`, at 24 kHz. Any voice says both languages; an English one says Mandarin with an accent.
 
-        Silence is cut to 10 ms before each sentence and to 200 ms after it; 120 ms after an unfinished one.
-        Cancelled, it gives the thread back within one operator of the network.
+        The silence around a sentence is cut short (timed_speech.py). The times of its words come after its
+        first sound; of a text that is read quite otherwise than its words are, none come. Cancelled, it gives
+        the thread back within one operator of the network.
         """
         from onnxruntime import RunOptions
 
@@ -130,9 +132,11 @@ class Kokoro:
         work = partial(self._steps, text, speaker, min(max(speed, 0.25), 4.0), options)
         try:
             async with aclosing(self._thread.stream(work)) as steps:
-                async for samples in steps:
-                    if len(samples):
-                        yield Audio(samples.clip(-1, 1), RATE_HZ)
+                async for item in steps:
+                    if isinstance(item, WordTimes):
+                        yield item
+                    elif len(item):
+                        yield Audio(item.clip(-1, 1), RATE_HZ)
         finally:
             options.terminate = True  # the run under way, if any, ends at its next operator
 
@@ -141,23 +145,32 @@ class Kokoro:
         self._thread.close()
         self._phonemizer.close()
 
-    def _steps(self, text: str, voice: str, speed: float, options: RunOptions) -> Iterator[Samples]:
+    def _steps(
+        self, text: str, voice: str, speed: float, options: RunOptions
+    ) -> Iterator[Samples | WordTimes]:
         """Yields after each step of the work, also when there is nothing to be heard yet."""
-        clauses = self._clauses(text, voice)
+        phonemes = list(sentences(self._clauses(text, voice), LONGEST_SENTENCE))
         yield _NOTHING
+        speech = TimedSpeech(text, phonemes, partial(self._alone, text, voice), RATE_HZ)
         lengths = itertools.chain(self._chunk_frames, itertools.repeat(self._chunk_frames[-1]))
-        for sentence in sentences(clauses, LONGEST_SENTENCE):
-            frames = self._frames(sentence, voice, speed, options)
+        for sentence in phonemes:
+            frames, edges = self._frames(sentence, voice, speed, options)
             yield _NOTHING
-            trim = SilenceTrim(RATE_HZ, tail_s=0.2 if sentence[-1] in SENTENCE_ENDS else 0.12)
-            for samples in self._decode(frames, lengths, options):
-                yield trim.feed(samples)
+            yield from speech.sentence(sentence, self._decode(frames, lengths, options), edges)
 
     def _clauses(self, text: str, voice: str) -> list[Clause]:
-        text = in_plain_letters(speakable(text, "cmn"))
-        if not is_mandarin(text):
-            return self._english(text, BRITISH if voice.startswith("b") else AMERICAN)
-        return self._mandarin.clauses(text)
+        text = _readable(text)
+        return self._mandarin.clauses(text) if is_mandarin(text) else self._english(text, _accent(voice))
+
+    def _alone(self, text: str, voice: str, words: Sequence[str]) -> list[str]:
+        """The phonemes of each word for itself, in the language of the text."""
+        words = [_readable(word) for word in words]
+        if is_mandarin(_readable(text)):
+            return [" ".join(clause.phonemes for clause in self._mandarin.clauses(word)) for word in words]
+        accent = _accent(voice)
+        return [
+            kokoro_phonemes(word, british=accent == BRITISH) for word in self._phonemizer.alone(words, accent)
+        ]
 
     def _english(self, text: str, accent: str) -> list[Clause]:
         british = accent == BRITISH
@@ -169,20 +182,29 @@ class Kokoro:
     def _american(self, words: str) -> str:
         return " ".join(clause.phonemes for clause in self._english(words, AMERICAN))
 
-    def _frames(self, sentence: str, voice: str, speed: float, options: RunOptions | None) -> _Frames:
-        """The frames of one sentence, without those of the silence around it."""
-        ids = [self._vocabulary[phoneme] for phoneme in sentence if phoneme in self._vocabulary]
+    def _frames(
+        self, sentence: str, voice: str, speed: float, options: RunOptions | None
+    ) -> tuple[_Frames, Edges]:
+        """The frames of one sentence, without those of the silence around it, and where in them its phonemes
+        are."""
+        known = [phoneme in self._vocabulary for phoneme in sentence]
+        ids = [self._vocabulary[phoneme] for phoneme in itertools.compress(sentence, known)]
         style = self._voices[voice][min(len(ids), _STYLES - 1)][None]
         inputs: dict[str, NDArray[Any]] = {
             "tokens": np.array([[_PAD, *ids, _PAD]], np.int64),
             "style": style,
             "speed": np.array([speed], np.float32),
         }
-        sounds, pitch, energy = self._front.run(inputs, ["sounds", "pitch", "energy"], options)
+        outputs = ["sounds", "pitch", "energy", "durations"]
+        sounds, pitch, energy, durations = self._front.run(inputs, outputs, options)
         audible = np.flatnonzero(_wanted_db(energy) > AUDIBLE_DB)
-        if not len(audible):
-            return _Frames(sounds, pitch, energy, style)[:0]
-        return _Frames(sounds, pitch, energy, style)[max(audible[0] - LEAD, 0) : audible[-1] + 1 + TAIL]
+        begins, ends = (audible[0], audible[-1] + 1) if len(audible) else (0, 0)
+        first, last = max(begins - LEAD, 0), ends + TAIL if ends else 0
+        token_ends = durations.reshape(-1).cumsum().astype(np.int64)
+        edges = token_ends[np.cumsum([0, *known])].clip(
+            begins, ends
+        )  # the last phoneme lasts into the silence
+        return _Frames(sounds, pitch, energy, style)[first:last], (edges - first) * FRAME_SAMPLES
 
     def _decode(
         self, frames: _Frames, lengths: Iterator[int], options: RunOptions | None = None
@@ -228,6 +250,14 @@ class _Frames:
         earliest = start + max(length - SEEK, 1)
         energies = self.energy[0, 2 * earliest : 2 * (start + length + SEEK)].reshape(-1, 2).sum(axis=1)
         return earliest + int(energies.argmin())
+
+
+def _readable(text: str) -> str:
+    return in_plain_letters(speakable(text, "cmn"))
+
+
+def _accent(voice: str) -> str:
+    return BRITISH if voice.startswith("b") else AMERICAN
 
 
 def _wanted_db(energy: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ FRAME_SAMPLES = 600
 
 _PROGRAM = Path(__file__).with_name("kokoro_split_process.py")
 
-_FORMAT = 1
+_FORMAT = 2
 """Of the parts; to be raised when the program writes others."""
 
 
@@ -39,7 +39,8 @@ class KokoroGraphs:
     @property
     def front(self) -> Path:
         """Inputs tokens (1, n) int64, style (1, 256) float32, speed (1,) float32. Outputs, all float32:
-        sounds (1, 512, frames), pitch and energy (1, 2 * frames)."""
+        sounds (1, 512, frames), pitch and energy (1, 2 * frames), durations (1, n): the frames of each
+        token."""
         return self.directory / "front.onnx"
 
     @property

@@ -15,9 +15,10 @@ _RENAMED: dict[str, tuple[str, list[str | int]]] = {
     "/encoder/MatMul_1_output_0": ("sounds", ["batch", 512, "frames"]),
     "/encoder/Reshape_output_0": ("pitch", ["batch", "halves"]),
     "/encoder/Reshape_1_output_0": ("energy", ["batch", "halves"]),
+    "/encoder/Clip_output_0": ("durations", ["batch", "tokens"]),
 }
-"""What passes between the parts, by the names that the export made of PyTorch's modules. It is what the
-decoder is called with in https://github.com/hexgrad/kokoro/blob/main/kokoro/model.py"""
+"""What the front end gives, by the names that the export made of PyTorch's modules. But for the durations it
+is what the decoder is called with in https://github.com/hexgrad/kokoro/blob/main/kokoro/model.py"""
 
 
 def main(network: Path, directory: Path) -> None:
@@ -26,11 +27,12 @@ def main(network: Path, directory: Path) -> None:
     if missing := _RENAMED.keys() - made:
         raise ValueError(f"it is no Kokoro that can be split: nothing in it is called {min(missing)}")
     _rename(model)
-    frames = [name for name, _ in _RENAMED.values()]
+    given = [name for name, _ in _RENAMED.values()]
     extractor = onnx.utils.Extractor(model)
-    front = extractor.extract_model(["tokens", "style", "speed"], frames)
+    front = extractor.extract_model(["tokens", "style", "speed"], given)
     onnx.save(front, directory / "front.onnx")
-    onnx.save(extractor.extract_model([*frames, "style"], ["audio"]), directory / "decoder.onnx")
+    taken = ["sounds", "pitch", "energy", "style"]
+    onnx.save(extractor.extract_model(taken, ["audio"]), directory / "decoder.onnx")
 
 
 def _rename(model: onnx.ModelProto) -> None:

@@ -43,6 +43,8 @@ class TimedSpeech:
         """Of the words not told yet, in `_spoken`; None before the first sound."""
         self._sentence_starts = 0
         self._given_samples = 0
+        self._told_samples = 0
+        """Where the last word that was told ends."""
 
     def sentence(
         self, phonemes: str, chunks: Iterator[Samples], edges: Edges
@@ -61,18 +63,18 @@ class TimedSpeech:
                 told = True
                 yield self._times(phonemes, np.maximum(began + edges - trim.cut_samples, began))
         if not told:
-            yield self._times(phonemes, np.full(len(edges), began))
+            yield self._times(phonemes, np.full_like(edges, began))
         self._sentence_starts += len(phonemes) + 1
 
     def _times(self, phonemes: str, edges: Edges) -> WordTimes:
-        """Of the words that begin in this sentence."""
+        """Of the words that begin in this sentence; `edges` counts from the first sample of the text's."""
         if self._spans is None:
             self._spans = word_spans(self._alone(self._words), self._spoken) or []
+        edges = np.maximum(edges, self._told_samples)  # a sound that fades may be cut off before its end
         times = []
         while self._spans and self._spans[0][0] <= self._sentence_starts + len(phonemes):
-            start, end = (
-                edges[min(index - self._sentence_starts, len(phonemes))] / self._rate_hz
-                for index in self._spans.pop(0)
-            )
-            times.append(Word(self._words.pop(0), float(start), float(end)))
+            span = self._spans.pop(0)
+            start, end = (int(edges[min(index - self._sentence_starts, len(phonemes))]) for index in span)
+            times.append(Word(self._words.pop(0), start / self._rate_hz, end / self._rate_hz))
+            self._told_samples = end
         return WordTimes(tuple(times))

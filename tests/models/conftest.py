@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import soxr
 
-from conversation.audio import HEARING_HZ, Audio, from_pcm16, join
+from conversation.audio import HEARING_HZ, Audio, from_pcm16
 from deployments import weights
 from deployments.asr.whisper import Whisper
 from deployments.tts.kokoro import Kokoro
 from deployments.tts.kokoro_graphs import RATE_HZ
 from tests.mandarin import as_a_session_hears_it
+from tests.speech import said, sound
 
 
 def read_wav(path: Path) -> Audio:
@@ -64,7 +65,7 @@ def kokoro() -> Iterator[Kokoro]:
 def questions(kokoro: Kokoro) -> dict[str, Audio]:
     """Synthetic: no Mandarin speech of people comes with any package."""
 
-    async def said(text: str) -> Audio:
-        return join([chunk async for chunk in kokoro.speak(text, "zm_yunxi")], RATE_HZ)
+    async def asked(text: str) -> Audio:
+        return sound(await said(kokoro, text, "zm_yunxi"), RATE_HZ)
 
-    return {text: as_a_session_hears_it(asyncio.run(said(text))) for text in QUESTIONS}
+    return {text: as_a_session_hears_it(asyncio.run(asked(text))) for text in QUESTIONS}

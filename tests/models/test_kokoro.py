@@ -13,7 +13,7 @@ import jiwer
 import numpy as np
 import pytest
 
-from conversation.audio import Audio, Samples, join
+from conversation.audio import Audio, Samples
 from conversation.errors import ConfigError
 from conversation.stages import Hints
 from deployments import weights
@@ -22,6 +22,7 @@ from deployments.tts.kokoro import LONGEST_SENTENCE, Kokoro
 from deployments.tts.kokoro_graphs import FRAME_SAMPLES, RATE_HZ
 from deployments.tts.phonemes import sentences
 from tests.mandarin import heard, syllable_errors
+from tests.speech import said, sound
 
 pytestmark = pytest.mark.mandarin
 
@@ -31,7 +32,7 @@ ENGLISH = "The weather is fine today, and I would like to go for a walk."
 
 
 async def spoken(kokoro: Kokoro, text: str, voice: str = "", speed: float = 1.0) -> Audio:
-    return join([chunk async for chunk in kokoro.speak(text, voice, speed)], RATE_HZ)
+    return sound(await said(kokoro, text, voice, speed), RATE_HZ)
 
 
 @pytest.mark.parametrize("voice", ["zf_xiaobei", "zm_yunxi"])
@@ -76,16 +77,17 @@ def runs(kokoro: Kokoro, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_the_first_chunk_comes_before_the_rest_is_computed(kokoro: Kokoro, runs: list[int]) -> None:
     async with aclosing(kokoro.speak(SENTENCE, "")) as chunks:
         first = await anext(chunks)
+        assert isinstance(first, Audio), "the sound waits for no times"
         assert len(runs) == 1
         rest = [chunk async for chunk in chunks]
     assert len(runs) > 2
     assert 0.2 < first.duration_s < 0.8
-    assert sum(chunk.duration_s for chunk in rest) > 2
+    assert sound(rest, RATE_HZ).duration_s > 2
 
 
 async def test_the_silence_around_a_sentence_is_not_computed(kokoro: Kokoro) -> None:
     [sentence] = sentences(kokoro._clauses(SENTENCE, ""), LONGEST_SENTENCE)
-    frames = kokoro._frames(sentence, "zf_xiaobei", 1.0, None)
+    frames, _ = kokoro._frames(sentence, "zf_xiaobei", 1.0, None)
     audio = await spoken(kokoro, SENTENCE)
     assert len(frames) * FRAME_S < audio.duration_s + 0.3, "the network would make 1.4 s of it"
 
@@ -112,11 +114,11 @@ async def test_sessions_take_turns_and_do_not_mix(kokoro: Kokoro) -> None:
     order: list[int] = []
 
     async def session(number: int) -> Audio:
-        chunks = []
-        async for chunk in kokoro.speak(texts[number], ""):
+        parts = []
+        async for part in kokoro.speak(texts[number], ""):
             order.append(number)
-            chunks.append(chunk)
-        return join(chunks, RATE_HZ)
+            parts.append(part)
+        return sound(parts, RATE_HZ)
 
     together = await asyncio.gather(session(0), session(1))
     assert len(list(itertools.groupby(order))) > 4, order
@@ -128,7 +130,7 @@ async def test_sessions_take_turns_and_do_not_mix(kokoro: Kokoro) -> None:
 async def test_chunks_are_as_loud_as_the_whole(kokoro: Kokoro, voice: str) -> None:
     """Left alone, the decoder makes the first one 6 dB quieter, and noise of the silence at the end."""
     [sentence] = sentences(kokoro._clauses("今天天气很好，适合出去走走。", voice), LONGEST_SENTENCE)
-    frames = kokoro._frames(sentence, voice, 1.0, None)
+    frames, _ = kokoro._frames(sentence, voice, 1.0, None)
     [whole] = kokoro._decode(frames, iter([len(frames)]))
     chunks = list(kokoro._decode(frames, itertools.repeat(30)))
     assert len(chunks) > 2

@@ -12,12 +12,10 @@ import signal
 import wave
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench.speech.sound import read_wav, write_wav
-from conversation.audio import join
 from deployments import weights
 from deployments.asr.whisper import Whisper
 from deployments.local_ray import ROOT, free_ports
@@ -27,6 +25,7 @@ from examples.talk import talk
 from tests.mandarin import as_a_session_hears_it, character_errors, heard, syllable_errors
 from tests.serve.chat_endpoint import ChatEndpoint, chat_endpoint
 from tests.serve.server import Server, launched
+from tests.speech import said, sound
 
 pytestmark = pytest.mark.mandarin
 
@@ -48,11 +47,9 @@ def question(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights.fetch("kokoro-82m")
     kokoro = Kokoro()
 
-    async def said() -> list[Any]:
-        return [chunk async for chunk in kokoro.speak(QUESTION, "zm_yunxi")]
-
+    parts = asyncio.run(said(kokoro, QUESTION, "zm_yunxi"))
     path = tmp_path_factory.mktemp("question") / "question.wav"
-    write_wav(path, as_a_session_hears_it(join(asyncio.run(said()), RATE_HZ)))
+    write_wav(path, as_a_session_hears_it(sound(parts, RATE_HZ)))
     kokoro.close()
     return path
 
