@@ -17,6 +17,7 @@ from conversation.events import (
     OutputArguments,
     OutputAudio,
     OutputDone,
+    OutputFilled,
     OutputStarted,
     OutputText,
     Reason,
@@ -25,7 +26,7 @@ from conversation.events import (
     ResponseStarted,
     Status,
 )
-from conversation.heard import SpokenClause
+from conversation.heard import SpokenClause, filler_chars
 from conversation.history import History, not_speech
 from conversation.items import AudioPart, CallItem, Item, MessageItem, TextPart, new_id
 from conversation.kept import Recording
@@ -72,6 +73,12 @@ class Answer:
         return self._message.item.id if self._message else None
 
     @property
+    def calls(self) -> list[str]:
+        """The ids of the functions' calls that are complete."""
+        done = (item for item in self._outputs if isinstance(item, CallItem) and item.status == "completed")
+        return [item.call.call_id for item in done]
+
+    @property
     def is_silent(self) -> bool:
         """Nothing has been told of it but that it comes."""
         return not self._outputs
@@ -100,6 +107,15 @@ class Answer:
         self._emit(
             OutputText(self.response.id, begun.item.id, text, self.response.modality, begun.output_index)
         )
+
+    def fill(self, text: str, audio_s: float) -> None:
+        """A filler, before anything is said; its sound follows, and is so long."""
+        if self._closed:
+            return
+        begun = self.begin_message()
+        self._emit(OutputFilled(self.response.id, begun.item.id, round(audio_s * 1000)))
+        self.say(text)
+        self._clauses[-1].is_filler = True
 
     def time(self, words: Iterable[Word]) -> None:
         """When the next words of the last clause said are heard, from its first sample on."""
@@ -209,7 +225,8 @@ class Answer:
         complete = status == "completed"
         if complete:
             self._clause_is_over()
-        part = AudioPart(self._text) if self.response.modality == "audio" else TextPart(self._text)
+        spoken = AudioPart(self._text, filler_chars(self._clauses))
+        part = spoken if self.response.modality == "audio" else TextPart(self._text)
         item = MessageItem(begun.item.id, "assistant", (part,), "completed" if complete else "incomplete")
         self._end(begun, item)
         if status == "cancelled" or self._told_samples is not None:

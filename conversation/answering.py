@@ -16,13 +16,14 @@ from conversation.answer import Answer
 from conversation.asked import Asked, explained, taken, turn_for
 from conversation.errors import StageError
 from conversation.events import Reason, TurnTimed
+from conversation.filler import Fillers, Filling
 from conversation.pacing import Lead, at_once
 from conversation.playback import Playback
 from conversation.punctual import punctual
 from conversation.reply import Reply, ReplyEvent, next_reply
 from conversation.session import Session
 from conversation.speculation import Speculation
-from conversation.stages import ReplyParams
+from conversation.stages import Message, ReplyParams
 from conversation.turn import Turn
 from conversation.workload import Need, Work
 
@@ -36,6 +37,7 @@ class Answering:
         fell_silent: told when an answer has ended and none follows, and in how many seconds the client will
             have played the rest of it.
         needed: told when the machine is needed for another answer than the one prepared here.
+        fillers: for answers that are late.
     """
 
     def __init__(
@@ -44,8 +46,9 @@ class Answering:
         speculation: Speculation,
         fell_silent: Callable[[float], None],
         needed: Callable[[], None],
+        fillers: Fillers,
     ) -> None:
-        self._session, self._speculation = session, speculation
+        self._session, self._speculation, self._fillers = session, speculation, fillers
         self._fell_silent, self._needed = fell_silent, needed
         self._playback = Playback(session.output_hz)
         self._lead = Lead(session.tuning.lead_ms / 1000, session.tuning.most_lead_ms / 1000)
@@ -55,6 +58,16 @@ class Answering:
         self._owed: Asked | None = None
         self._reading: tuple[asyncio.Task[None], Work] | None = None
         self._last_answer: Answer | None = None
+
+    @property
+    def fills(self) -> bool:
+        """What is under way is a filler alone, and no answer is owed yet."""
+        return self._turn is not None and self._turn.filling is not None and self._owed is None
+
+    @property
+    def called(self) -> list[str]:
+        """The ids of the calls of the last answer."""
+        return self._last_answer.calls if self._last_answer else []
 
     @property
     def answer(self) -> Answer | None:
@@ -90,6 +103,10 @@ class Answering:
             task.add_done_callback(lambda _: work.end())
             work.read_ahead(self._stop_reading)
             self._reading = task, work
+
+    def fill(self, filling: Filling) -> None:
+        """Says a filler, as a response of its own."""
+        self._start(ReplyEvent.BEGIN, Asked(_no_prompt, filling=filling))
 
     def owe(self, asked: Asked) -> None:
         """Answers as soon as the answer under way has ended."""
@@ -145,7 +162,7 @@ class Answering:
         self.reply = next_reply(self.reply, event)
         session = self._session
         lead = self._lead if session.settings.paced else at_once()
-        turn = turn_for(asked, session, session.history, self._playback, lead)
+        turn = turn_for(asked, session, session.history, self._playback, lead, self._fillers)
         self._task = session.tasks.create_task(self._answer(turn), name=turn.answer.response.id)
         self._task.add_done_callback(lambda _: turn.work.end())
         self._turn = turn
@@ -197,3 +214,7 @@ class Answering:
         if timing.first_audio_ms is not None:
             _log.info("session %s %s: %s", self._session.id, turn.answer.response.id, timing)
             self._session.emit(TurnTimed(turn.answer.response.id, timing))
+
+
+async def _no_prompt(_: str) -> list[Message]:
+    return []

@@ -14,6 +14,7 @@ from conversation.answer import Answer
 from conversation.audio import HEARING_HZ
 from conversation.errors import AntiphonError, StageError
 from conversation.events import Failure, Response
+from conversation.filler import Fillers, Filling
 from conversation.history import History
 from conversation.items import new_id
 from conversation.pacing import Lead
@@ -43,6 +44,7 @@ class Asked:
         by_client: the client asked for it, and is told at once that it comes, however long its prompt takes.
         turn_id: the item of the user's turn that it answers; "" for none.
         in_vain: what had been prepared before in that turn.
+        filling: to be said instead of an answer.
     """
 
     prompt: Callable[[str], Awaitable[list[Message]]]
@@ -51,6 +53,7 @@ class Asked:
     by_client: bool = False
     turn_id: str = ""
     in_vain: InVain = NOTHING_IN_VAIN
+    filling: Filling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,14 @@ class Outcome:
             answer.close("completed", usage=self.usage)
 
 
-def turn_for(asked: Asked, session: Session, history: History, playback: Playback, lead: Lead) -> Turn:
+def turn_for(
+    asked: Asked,
+    session: Session,
+    history: History,
+    playback: Playback,
+    lead: Lead,
+    fillers: Fillers | None = None,
+) -> Turn:
     """A turn whose gate is closed; what it says enters `history` and is counted in `playback`."""
     settings, request = session.settings, asked.request
     response = _response(request, settings)
@@ -89,6 +99,8 @@ def turn_for(asked: Asked, session: Session, history: History, playback: Playbac
         tuning=session.tuning,
         clock=TurnClock(asked_s, asked.in_vain),
         work=Work(session.workload),
+        filling=asked.filling,
+        fillers=fillers,
     )
 
 

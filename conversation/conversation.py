@@ -17,8 +17,9 @@ from conversation.audio import Audio
 from conversation.endpointing import FloorMove
 from conversation.errors import ClientError, ImpossibleMove
 from conversation.events import Event, InputCleared, ItemAdded, ItemDeleted, ItemTruncated
+from conversation.filler import Fillers, Filling, LateTools
 from conversation.floor import Floor, FloorEvent
-from conversation.items import Item, ItemReference
+from conversation.items import CallOutputItem, Item, ItemReference
 from conversation.listening import Listening
 from conversation.policy import Action, Condition, Happening, Machine, Request, Silence, Words, decide
 from conversation.prompt import messages
@@ -63,8 +64,12 @@ class Conversation:
         self._speculation = Speculation(
             tuning.speculation_budget, self._session.workload, lambda: self._listening.received
         )
-        self._answering = Answering(self._session, self._speculation, self._on_silence, self._on_need)
+        fillers = Fillers(self._session)
+        self._answering = Answering(
+            self._session, self._speculation, self._on_silence, self._on_need, fillers
+        )
         self._waiting = Waiting(self._on_long_silence)
+        self._late_tools = LateTools(self._session, fillers, self._on_late_tools)
         self._silent_since = 0
         """In samples received: when the last answer had ended."""
         self._asides = Asides(self._session)
@@ -102,7 +107,7 @@ class Conversation:
 
     def commit(self) -> None:
         """The user's turn ends here: all audio sent so far becomes an item. Nothing is answered."""
-        self._waiting.end()
+        self._stirred()
         prepared = self._decide(Request.COMMIT) is Action.WITHDRAW
         self._listening.commit()
         if prepared:
@@ -121,6 +126,8 @@ class Conversation:
         """
         before = self._session.history.add(item, after)
         self._edited()
+        if isinstance(item, CallOutputItem):
+            self._late_tools.end()
         self._session.emit(ItemAdded(item, before))
         if sound is not None:
             self._listening.transcribe(item.id, sound)
@@ -156,7 +163,7 @@ class Conversation:
         if request.aside:
             self._asides.begin(asked)
             return
-        action = self._decide(Request.RESPOND)
+        action = self._decide(Request.FOLLOW if self._answering.fills else Request.RESPOND)
         if action is Action.REFUSE:
             assert self._answering.answer is not None
             raise ClientError(
@@ -167,8 +174,12 @@ class Conversation:
             )
         if action is Action.REPLACE:
             self._answering.withdraw()
-        self._waiting.end()
-        self._answering.begin(asked)
+        self._stirred()
+        if action is Action.OWE:
+            self._answering.owe(asked)
+            self._answering.read_ahead(asked)
+        else:
+            self._answering.begin(asked)
 
     def cancel_response(self, response_id: str | None) -> None:
         """Silences the response with that id; None: the one under way."""
@@ -184,7 +195,7 @@ class Conversation:
 
     def _on_floor(self, move: FloorMove, utterance: Utterance | None) -> None:
         """Carries out what the policy says of a move on the floor, at which `utterance` was open."""
-        self._waiting.end()
+        self._stirred()
         try:
             self._act(self._decide(move.event), move, utterance)
         except ImpossibleMove as error:
@@ -206,6 +217,9 @@ class Conversation:
 
     def _on_silence(self, after_s: float) -> None:
         """The agent has said what it had to say, and will have been heard in so many seconds."""
+        outputs = (item for item in self._session.history.items() if isinstance(item, CallOutputItem))
+        if set(self._answering.called) - {output.call_id for output in outputs}:
+            self._late_tools.begin(after_s)
         detection = self._session.settings.turn_detection
         if (
             detection is None
@@ -216,7 +230,17 @@ class Conversation:
         self._silent_since = self._listening.received
         self._waiting.begin(after_s + detection.idle_timeout_ms / 1000)
 
+    def _stirred(self) -> None:
+        """Somebody does something: nobody waits for what comes of a silence."""
+        self._waiting.end()
+        self._late_tools.end()
+
+    def _on_late_tools(self, filling: Filling) -> None:
+        if self._decide(Silence.FOR_TOOLS) is Action.FILL:
+            self._answering.fill(filling)
+
     def _on_long_silence(self) -> None:
+        self._late_tools.end()
         if self._decide(Silence.LASTS) is Action.BEGIN:
             self._listening.commit_silence(self._silent_since)
             self._answering.begin(Asked(self._messages))

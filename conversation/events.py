@@ -170,6 +170,15 @@ class OutputAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputFilled:
+    """The message begins with a filler, whose sound is so long: no answer yet."""
+
+    response_id: str
+    item_id: str
+    audio_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class OutputHeld:
     """The user made a sound: the agent pauses, and what was sent is not to be played on until more is known.
     Then follows OutputResumed or the end of the response."""
@@ -238,6 +247,7 @@ Event = (
     | OutputStarted
     | OutputText
     | OutputAudio
+    | OutputFilled
     | OutputHeld
     | OutputResumed
     | OutputArguments

@@ -25,6 +25,13 @@ class SpokenClause:
     """All of its audio was sent."""
     times: list[Word] = field(default_factory=list)
     """Of its words, from its first sample on, as far as the voice has told them; of some voices none."""
+    is_filler: bool = False
+    """It was said for want of an answer, and stands before it."""
+
+
+def filler_chars(clauses: list[SpokenClause]) -> int:
+    """How much of their text is no answer."""
+    return sum(len(clause.text) for clause in clauses if clause.is_filler)
 
 
 def heard_text(clauses: list[SpokenClause], played_samples: int, rate_hz: int) -> str:

@@ -11,7 +11,7 @@ from itertools import chain, repeat
 
 from conversation.audio import Audio
 from conversation.errors import ClientError
-from conversation.heard import SpokenClause, heard_text
+from conversation.heard import SpokenClause, filler_chars, heard_text
 from conversation.items import AudioPart, Item, ItemStatus, MessageItem
 from conversation.kept import KeptSound
 
@@ -140,7 +140,8 @@ class History:
         heard = heard_text(clauses, played_samples, self._rate_hz)
         whole = played_samples >= sent and item.status == "completed"
         status: ItemStatus = "completed" if whole else "incomplete"
-        self._items[item_id] = replace(item, parts=(AudioPart(heard),), status=status)
+        part = AudioPart(heard, min(filler_chars(clauses), len(heard)))
+        self._items[item_id] = replace(item, parts=(part,), status=status)
         self._agent_sound.cut(item_id, played_samples)
         return min(played_samples, sent)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,8 @@ class TextPart:
 class AudioPart:
     transcript: str | None
     """None until it is known."""
+    filler_chars: int = 0
+    """So many of its characters, the first, are a filler (filler.py): said, and no part of the answer."""
 
 
 Part = TextPart | AudioPart
@@ -40,9 +43,20 @@ class MessageItem:
 
     @property
     def text(self) -> str:
-        """All its words, as the language model should read them."""
-        words = (part.text if isinstance(part, TextPart) else part.transcript or "" for part in self.parts)
-        return "\n".join(word for word in words if word)
+        """All its words."""
+        return _joined(part.text if isinstance(part, TextPart) else part.transcript for part in self.parts)
+
+    @property
+    def meant(self) -> str:
+        """Its words but for a filler, as the language model should read them."""
+        return _joined(
+            part.text if isinstance(part, TextPart) else (part.transcript or "")[part.filler_chars :]
+            for part in self.parts
+        )
+
+
+def _joined(texts: Iterable[str | None]) -> str:
+    return "\n".join(text for text in texts if text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ class Words(Enum):
 class Silence(Enum):
     LASTS = "silence lasts"
     """Nobody has said anything for long since the last answer was heard."""
+    FOR_TOOLS = "tools are late"
+    """The last answer called functions, and nothing has come of that for long."""
 
 
 class Machine(Enum):
@@ -37,6 +39,8 @@ class Request(Enum):
     COMMIT = "commit"
     """The user's turn ends here; whether to answer is said apart."""
     RESPOND = "respond"
+    FOLLOW = "respond after a filler"
+    """The same while a filler is said that stands for no answer."""
     CANCEL = "cancel"
 
 
@@ -47,6 +51,8 @@ class Action(Enum):
     WITHDRAW = "withdraw"
     RELEASE = "release"
     BEGIN = "begin"
+    FILL = "fill"
+    """Say a filler, as a response of its own."""
     REPLACE = "replace"
     """Withdraw what was prepared and begin what was asked for."""
     INTERRUPT = "interrupt"
@@ -92,6 +98,7 @@ POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (Words.GROW, Reply.PROVISIONAL): _NOTHING,
     (Words.GROW, Reply.SPEAKING): _NOTHING,
     (Silence.LASTS, Reply.IDLE): Rule(Action.BEGIN, when="create_response"),
+    (Silence.FOR_TOOLS, Reply.IDLE): Rule(Action.FILL),
     (Machine.NEEDED, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (Request.EDIT, Reply.IDLE): _NOTHING,
     (Request.EDIT, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
@@ -102,6 +109,7 @@ POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (Request.RESPOND, Reply.IDLE): Rule(Action.BEGIN),
     (Request.RESPOND, Reply.PROVISIONAL): Rule(Action.REPLACE),
     (Request.RESPOND, Reply.SPEAKING): Rule(Action.REFUSE),
+    (Request.FOLLOW, Reply.SPEAKING): Rule(Action.OWE),
     (Request.CANCEL, Reply.IDLE): Rule(Action.REFUSE),
     (Request.CANCEL, Reply.PROVISIONAL): Rule(Action.REFUSE),  # the client does not know of it
     (Request.CANCEL, Reply.SPEAKING): Rule(Action.INTERRUPT),

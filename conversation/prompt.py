@@ -33,7 +33,7 @@ def messages(items: Iterable[Item]) -> list[Message]:
 
 
 def _said(item: MessageItem) -> Message:
-    text = item.text.strip()
+    text = item.meant.strip()
     if text and item.role == "assistant" and item.status == "incomplete":
         text += f" {BROKEN_OFF}"
     return Message(item.role, text)

@@ -28,15 +28,17 @@ class TurnTiming:
     """The first sound of it."""
     released_ms: float | None = None
     """The turn was over: the answer might be heard."""
+    filler_ms: float | None = None
+    """The first audio of a filler was handed to the client: no answer yet."""
     first_audio_ms: float | None = None
-    """The first audio was handed to the client."""
+    """The first audio of the answer was handed to the client."""
     prepared: bool = False
     """Work on it began before the turn was over."""
     in_vain: InVain = NOTHING_IN_VAIN
     """What had been prepared in the same turn before, and was not needed."""
 
 
-Mark = Literal["asked", "transcript", "llm_first", "clause", "tts_first", "released", "first_audio"]
+Mark = Literal["asked", "transcript", "llm_first", "clause", "tts_first", "released", "filler", "first_audio"]
 
 
 class TurnClock:

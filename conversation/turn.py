@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from conversation.answer import Answer
 from conversation.audio import Audio, silence
 from conversation.clauses import Clauses
 from conversation.errors import StageFailed
+from conversation.filler import Fillers, Filling
 from conversation.pacing import PIECE_S, Lead
 from conversation.playback import Playback
 from conversation.punctual import punctual
@@ -36,6 +37,7 @@ from conversation.stages import (
 )
 from conversation.timing import TurnClock
 from conversation.voicing import Voicing, spoken
+from conversation.words import wide
 from conversation.workload import Work
 
 T = TypeVar("T")
@@ -66,6 +68,9 @@ class Turn:
         prompt: what to answer; may take as long as the final transcript. No messages: nothing to answer.
         gate: set when the answer may be heard.
         work: what the computing of it comes to.
+        filling: said instead of an answer.
+        fillers: for an answer that is late; None: it has none.
+        begun: set when it is known what the answer begins with, its first clause or a call.
     """
 
     prompt: Callable[[], Awaitable[list[Message]]]
@@ -80,6 +85,9 @@ class Turn:
     tuning: Tuning
     clock: TurnClock
     work: Work
+    filling: Filling | None = None
+    fillers: Fillers | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def take_turn(turn: Turn) -> Usage | None:
@@ -90,6 +98,10 @@ async def take_turn(turn: Turn) -> Usage | None:
     Raises:
         StageError: a stage raised, was late, or gave nothing; possibly within an ExceptionGroup.
     """
+    if turn.filling is not None:
+        await _released(turn)
+        await _fill(turn, turn.filling)
+        return Usage(0, 0)
     turn.clock.mark("asked")
     messages = await turn.prompt()
     turn.clock.mark("transcript")
@@ -144,6 +156,7 @@ async def _think(turn: Turn, messages: list[Message], say: Callable[[str], Await
 
 async def _call(turn: Turn, part: ToolCall | ToolCallDelta, *, after_words: bool) -> None:
     """A call is not spoken, so it waits for no speech; only for the turn to be over."""
+    turn.begun.set()
     await _released(turn)
     if after_words:  # they may still be on their way to the voice, and stand before the call all the same
         turn.answer.begin_message()
@@ -167,10 +180,12 @@ async def _compose(turn: Turn, messages: list[Message], clauses: asyncio.Queue[s
 
     async def say(text: str) -> None:
         for clause in splitter.feed(text):
+            turn.begun.set()
             turn.clock.mark("clause")
             await clauses.put(clause)
 
     usage = await _think(turn, messages, say)
+    turn.begun.set()
     if (rest := splitter.rest()).strip():
         turn.clock.mark("clause")
         await clauses.put(rest)
@@ -217,14 +232,30 @@ async def _write(turn: Turn, texts: asyncio.Queue[str | None]) -> None:
 async def _speak(turn: Turn, pieces: asyncio.Queue[Piece | None]) -> None:
     """Hands speech to the client, a clause's text just before its sound, no further ahead than its lead."""
     await _released(turn)
+    if turn.fillers is not None and (filling := await turn.fillers.unless(turn.begun, turn.voicing)):
+        await _fill(turn, filling)
     async for piece in _until_none(pieces):
-        turn.lead.sent(await turn.playback.room(turn.lead.now_s - piece.audio.duration_s))
+        await _room(turn, piece.audio)
         if piece.text:
             turn.answer.say(piece.text)
         turn.answer.time(piece.words)
         if len(piece.audio):
             turn.answer.play(piece.audio)
             turn.clock.mark("first_audio")
+
+
+async def _fill(turn: Turn, filling: Filling) -> None:
+    """Hands a filler to the client, whole: who hears "One" is to hear "moment" too."""
+    gap = "" if any(map(wide, filling.text)) or turn.filling is filling else " "
+    turn.answer.fill(filling.text + gap, filling.duration_s)
+    for piece in filling.pieces:
+        await _room(turn, piece)
+        turn.answer.play(piece)
+        turn.clock.mark("filler")
+
+
+async def _room(turn: Turn, audio: Audio) -> None:
+    turn.lead.sent(await turn.playback.room(turn.lead.now_s - audio.duration_s))
 
 
 async def _released(turn: Turn) -> None:

@@ -26,6 +26,7 @@ from conversation.events import (
     OutputArguments,
     OutputAudio,
     OutputDone,
+    OutputFilled,
     OutputHeld,
     OutputResumed,
     OutputStarted,
@@ -81,6 +82,7 @@ EventType = Literal[
     "response.done",
     "antiphon.output.hold",
     "antiphon.output.resume",
+    "antiphon.filler",
     "antiphon.turn.timing",
 ]
 """All that is ever sent."""
@@ -102,6 +104,7 @@ NOTES: Mapping[EventType, str] = {
     "response.done": "exactly once for each `response.created`; nothing of the response follows",
     "antiphon.output.hold": "extension, see below",
     "antiphon.output.resume": "extension, see below",
+    "antiphon.filler": "extension, see below",
     "antiphon.turn.timing": "extension, see below",
 }
 """What docs/protocol.md says of some."""
@@ -318,6 +321,11 @@ class ServerEvents:
         if event.response_id in self._held:  # also where the client has switched it off meanwhile
             self._held.remove(event.response_id)
             yield "antiphon.output.resume", {"response_id": event.response_id}
+
+    @_told.register
+    def _(self, event: OutputFilled) -> Told:
+        if self._extensions.events:
+            yield "antiphon.filler", asdict(event)
 
     @_told.register
     def _(self, event: TurnTimed) -> Told:

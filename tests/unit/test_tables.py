@@ -51,14 +51,18 @@ def test_every_action_of_the_policy_is_one_that_the_reply_can_take(event: Happen
 
 
 def test_only_what_cannot_meet_is_missing_from_the_policy() -> None:
-    """A provisional reply exists only while the floor is paused; a silence lasts when nobody speaks; and only
-    what is prepared can give way."""
+    """A provisional reply exists only while the floor is paused; a silence lasts when nobody speaks; only what
+    is prepared can give way; and a filler is heard."""
     missing = set(product(HAPPENINGS, Reply)) - set(POLICY)
     assert missing == {
         (FloorEvent.ONSET, Reply.PROVISIONAL),
         (FloorEvent.PAUSE, Reply.PROVISIONAL),
         (Silence.LASTS, Reply.PROVISIONAL),
         (Silence.LASTS, Reply.SPEAKING),
+        (Silence.FOR_TOOLS, Reply.PROVISIONAL),
+        (Silence.FOR_TOOLS, Reply.SPEAKING),
+        (Request.FOLLOW, Reply.IDLE),
+        (Request.FOLLOW, Reply.PROVISIONAL),
         (Machine.NEEDED, Reply.IDLE),
         (Machine.NEEDED, Reply.SPEAKING),
     }
