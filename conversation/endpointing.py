@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from conversation.audio import HEARING_HZ, Samples
 from conversation.floor import Floor, FloorEvent, next_floor
@@ -24,10 +25,18 @@ Source: `neg_threshold` in https://github.com/snakers4/silero-vad/blob/master/sr
 
 
 LONGEST_WAIT_MS: Mapping[Eagerness, int] = {"low": 8000, "medium": 4000, "high": 2000}
-"""Silence that ends a turn which seems unfinished: the Realtime API's numbers."""
+"""Silence that ends a turn which is unfinished, by all that can be told: the Realtime API's numbers."""
 
 WITHOUT_A_MODEL: Mapping[Eagerness, float] = {"low": 2.0, "medium": 1.0, "high": 0.6}
 """Where nobody can judge: so many times `silence_duration_ms`."""
+
+
+class Verdict(Enum):
+    """What somebody makes of a pause."""
+
+    FINISHED = "finished"
+    DOUBTFUL = "doubtful"
+    UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class Endpointing:
         onset_ms: unbroken speech that makes an onset.
         pause_ms: silence that makes a pause; without effect when it is not shorter than the ending silence.
         finished_ms: silence that ends a turn which was judged to be finished.
+        doubtful_ms: silence that ends one which was judged to be doubtful; at most an unfinished one's.
         judged: somebody will `judge` the pauses, where the detection wants it.
     """
 
@@ -63,11 +73,13 @@ class Endpointing:
         onset_ms: int,
         pause_ms: int,
         finished_ms: int = 200,
+        doubtful_ms: int = 1000,
         judged: bool = False,
     ) -> None:
         self.floor = Floor.SILENT
         self._onset, self._pause = _samples(onset_ms), _samples(pause_ms)
-        self._finished, self._judged = _samples(max(finished_ms, pause_ms)), judged
+        self._finished, self._doubtful = _samples(max(finished_ms, pause_ms)), _samples(doubtful_ms)
+        self._judged = judged
         self.adjust(detection)
         self._since: int | None = None
         """First sample of the speech that may become an onset, or of the silence that may become a pause."""
@@ -84,13 +96,22 @@ class Endpointing:
         self._rule = self._end = _samples(silence_ms)
         self._patience = _samples(LONGEST_WAIT_MS[eagerness]) if eagerness else self._rule
 
-    def judge(self, finished: bool | None) -> None:
-        """The turn that pauses seems to be over, or not, or nobody can say (None).
+    def judge(self, verdict: Verdict | None) -> None:
+        """What the turn that pauses seems to be; None where nobody can say, so that the silence rule holds.
 
         Without effect when it does not pause any more.
         """
-        if self.floor is Floor.PAUSED:
-            self._end = {True: self._finished, False: self._patience, None: self._rule}[finished]
+        if self.floor is not Floor.PAUSED:
+            return
+        match verdict:
+            case Verdict.FINISHED:
+                self._end = self._finished
+            case Verdict.DOUBTFUL:
+                self._end = min(self._doubtful, self._patience)
+            case Verdict.UNFINISHED:
+                self._end = self._patience
+            case None:
+                self._end = self._rule
 
     def step(self, probability: float, start_sample: int, samples: Samples) -> list[FloorMove]:
         """The moves that the frame which starts at `start_sample` brings about, in order; mostly none.

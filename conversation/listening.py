@@ -329,6 +329,7 @@ def _endpointing(session: Session, settings: Settings | None = None) -> Endpoint
         onset_ms=tuning.onset_ms,
         pause_ms=tuning.pause_ms,
         finished_ms=tuning.finished_ms,
+        doubtful_ms=tuning.doubtful_ms,
         judged=session.stages.turn is not None,
     )
 

@@ -170,8 +170,9 @@ class Tuning(_Strict):
     own `silence_duration_ms`."""
     finished_ms: Ms = 200
     """Silence after which a turn that the model takes for finished is over."""
-    ask_every_ms: Annotated[int, Field(ge=50)] = 250
-    """While it does not, it is asked again after so much more silence."""
+    doubtful_ms: Ms = 1000
+    """Silence after which one is over that the model or the words leave in doubt: more than the pauses that
+    people make inside a sentence."""
     speculate: bool = True
     """Prepare the answer during that silence."""
     prepared_s: Seconds = 2.0

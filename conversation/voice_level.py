@@ -17,8 +17,8 @@ BLOCK_SAMPLES = 256
 """16 ms: loudness is looked at in such steps. Long enough for one period of the deepest voice."""
 
 LOOK_BACK_SAMPLES = 256 * HEARING_HZ // 1000
-"""No quiet is found earlier than so long before the last frame. Silero notices nine ends in ten within 180 ms,
-counted by loudness (bench/reports/latency.json)."""
+"""No quiet is found earlier than so long before the last frame. Silero notices nine ends in ten within
+180 ms, counted by loudness (bench/reports/latency.json)."""
 
 MARGIN_DB = 15.9
 """What is so far below the mean power of the speech is none of it.
