@@ -18,6 +18,8 @@ from conversation.events import (
     OutputAudio,
     OutputDone,
     OutputFilled,
+    OutputHeld,
+    OutputResumed,
     OutputStarted,
     OutputText,
     Reason,
@@ -63,7 +65,7 @@ class Answer:
         """Where in all audio sent to the client this answer's audio begins."""
         self._calls: dict[str, _Begun] = {}
         """Those that are being written, by call id; their arguments are the ones told so far."""
-        self._opened = self._closed = False
+        self._opened = self._closed = self._held = False
         self._told_samples: int | None = None
         """How much of it the client says it played, if it does."""
 
@@ -133,6 +135,17 @@ class Answer:
         self._sound.add(audio)
         self._playback.sent(len(audio))
         self._emit(OutputAudio(self.response.id, begun.item.id, audio, begun.output_index))
+
+    def hold(self) -> None:
+        """It pauses. Nobody is told of it who has not heard of the response yet."""
+        if self._opened and not self._closed:
+            self._held = True
+            self._emit(OutputHeld(self.response.id))
+
+    def resume(self) -> None:
+        if self._held and not self._closed:
+            self._held = False
+            self._emit(OutputResumed(self.response.id))
 
     def write_call(self, delta: ToolCallDelta) -> None:
         """More of a call."""

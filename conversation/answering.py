@@ -94,6 +94,18 @@ class Answering:
         self._speculation.withdrawn(self._running().work)
         self._cancel()
 
+    def hold(self) -> None:
+        """Pauses in mid-speech: from now on nothing is sent, while the work goes on."""
+        self.reply = next_reply(self.reply, ReplyEvent.HOLD)
+        self._playback.hold(at_once=self._session.settings.holds)
+        self._running().answer.hold()
+
+    def resume(self) -> None:
+        """Goes on from the sample at which it paused."""
+        self.reply = next_reply(self.reply, ReplyEvent.RESUME)
+        self._running().answer.resume()
+        self._playback.resume()
+
     def read_ahead(self, asked: Asked) -> None:
         """Lets the language model read what is known of an unfinished prompt, where there is room."""
         self._stop_reading()
@@ -130,9 +142,10 @@ class Answering:
     def give_up(self, error: Exception) -> None:
         """Whatever was under way has failed because of `error`."""
         turn = self._turn
-        heard, self.reply, self._owed = self.reply is Reply.SPEAKING, Reply.IDLE, None
+        heard, self.reply, self._owed = self.reply in (Reply.SPEAKING, Reply.HELD), Reply.IDLE, None
         if turn is not None:
             self._cancel()
+            self._playback.resume()
             if heard:
                 turn.answer.close("failed", failure=explained(error, self._session.id))
 
@@ -189,6 +202,7 @@ class Answering:
     def _over(self, event: ReplyEvent, turn: Turn) -> None:
         """The answer under way is closed; one that is owed follows."""
         self.reply = next_reply(self.reply, event)
+        self._playback.resume()
         self._last_answer, self._turn, self._task = turn.answer, None, None
         if self._owed is not None:
             owed, self._owed = self._owed, None

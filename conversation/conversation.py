@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from conversation.answering import Answering
 from conversation.asides import Asides
 from conversation.asked import Asked
-from conversation.audio import Audio
+from conversation.audio import HEARING_HZ, Audio
+from conversation.barge_in import Verdict
 from conversation.endpointing import FloorMove
 from conversation.errors import ClientError, ImpossibleMove
 from conversation.events import Event, InputCleared, ItemAdded, ItemDeleted, ItemTruncated
@@ -27,8 +28,9 @@ from conversation.session import Session
 from conversation.settings import ResponseRequest, Settings, Tuning
 from conversation.speculation import Speculation
 from conversation.stages import Message, Stages
+from conversation.timer import Timer
 from conversation.utterance import Utterance
-from conversation.waiting import Waiting
+from conversation.weighing import Weighing
 from conversation.workload import Workload
 
 _log = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ class Conversation:
         workload: Workload | None = None,
     ) -> None:
         self._session = Session(session_id, stages, settings, tuning, emit, output_hz, workload or Workload())
-        self._listening = Listening(self._session, self._on_floor, self._on_words)
+        self._listening = Listening(self._session, self._on_floor, self._on_words, self._is_turn)
         self._speculation = Speculation(
             tuning.speculation_budget, self._session.workload, lambda: self._listening.received
         )
@@ -68,7 +70,8 @@ class Conversation:
         self._answering = Answering(
             self._session, self._speculation, self._on_silence, self._on_need, fillers
         )
-        self._waiting = Waiting(self._on_long_silence)
+        self._weighing = Weighing(self._session, self._on_verdict)
+        self._waiting = Timer(self._on_long_silence)
         self._late_tools = LateTools(self._session, fillers, self._on_late_tools)
         self._silent_since = 0
         """In samples received: when the last answer had ended."""
@@ -82,6 +85,7 @@ class Conversation:
                     await self._listening.run()
         finally:
             self._waiting.end()
+            self._weighing.drop()
             _log.info("session %s: %s", self._session.id, self._speculation)
 
     async def hear(self, audio: Audio) -> bool:
@@ -108,6 +112,8 @@ class Conversation:
     def commit(self) -> None:
         """The user's turn ends here: all audio sent so far becomes an item. Nothing is answered."""
         self._stirred()
+        if self._weighing.under_way:
+            self._weighing.decide(Verdict.STOPS)
         prepared = self._decide(Request.COMMIT) is Action.WITHDRAW
         self._listening.commit()
         if prepared:
@@ -196,14 +202,35 @@ class Conversation:
     def _on_floor(self, move: FloorMove, utterance: Utterance | None) -> None:
         """Carries out what the policy says of a move on the floor, at which `utterance` was open."""
         self._stirred()
-        try:
-            self._act(self._decide(move.event), move, utterance)
-        except ImpossibleMove as error:
-            self._give_up(error)
+        if self._weighing.under_way:
+            assert utterance is not None
+            self._weighing.move(move, utterance)
+            return
+        self._carry_out(move.event, move, utterance)
+
+    def _is_turn(self, move: FloorMove) -> bool:
+        """Whether a sound that begins or ends is the user's turn: over the agent's voice, it is weighed."""
+        if move.event is FloorEvent.ONSET:
+            return self._decide(FloorEvent.ONSET) is not Action.HOLD
+        return not self._weighing.under_way or self._weighing.end() is Verdict.STOPS
+
+    def _on_verdict(self, verdict: Verdict, pause: FloorMove | None) -> None:
+        """Carries out what the policy says of a sound over the agent's voice, known in a `pause` of it."""
+        if verdict is Verdict.STOPS:
+            self._listening.announce()
+        self._carry_out(verdict)
+        if pause is None:
+            return  # the sound goes on
+        if verdict is Verdict.PASSES:
+            self._listening.dismiss()
+        else:
+            self._carry_out(pause.event, pause, self._listening.utterance)
 
     def _on_words(self, text: str) -> None:
         """The user has said so much and goes on; meanwhile the language model may read it."""
-        if self._decide(Words.GROW) is Action.READ_AHEAD:
+        if self._weighing.under_way:
+            self._weighing.hear(text)
+        elif self._decide(Words.GROW) is Action.READ_AHEAD:
             self._answering.read_ahead(Asked(lambda instructions: self._messages(instructions, text)))
 
     def _on_need(self) -> None:
@@ -245,24 +272,41 @@ class Conversation:
             self._listening.commit_silence(self._silent_since)
             self._answering.begin(Asked(self._messages))
 
-    def _act(self, action: Action, move: FloorMove, utterance: Utterance | None) -> None:
+    def _carry_out(
+        self, event: FloorEvent | Verdict, move: FloorMove | None = None, utterance: Utterance | None = None
+    ) -> None:
+        try:
+            self._act(self._decide(event), move, utterance)
+        except ImpossibleMove as error:
+            self._give_up(error)
+
+    def _act(self, action: Action, move: FloorMove | None = None, utterance: Utterance | None = None) -> None:
         match action:
             case Action.PREPARE:
-                assert utterance is not None
-                if self._speculation.allows(utterance.item_id):
-                    self._answering.prepare(self._words(utterance, move))
+                self._prepare(utterance, move)
             case Action.WITHDRAW:
                 self._answering.withdraw()
             case Action.RELEASE:
                 self._answering.release()
             case Action.BEGIN:
                 self._answering.begin(self._words(utterance, move))
+            case Action.HOLD:
+                assert move is not None
+                self._answering.hold()
+                self._weighing.begin((self._listening.received - move.at_sample) / HEARING_HZ)
+            case Action.RESUME:
+                self._answering.resume()
             case Action.INTERRUPT:
                 self._answering.interrupt("turn_detected")
             case Action.FADE:
                 self._answering.fade()
             case Action.OWE:
                 self._answering.owe(self._words(utterance, move))
+
+    def _prepare(self, utterance: Utterance | None, move: FloorMove | None) -> None:
+        assert utterance is not None
+        if self._speculation.allows(utterance.item_id):
+            self._answering.prepare(self._words(utterance, move))
 
     def _give_up(self, defect: ImpossibleMove) -> None:
         _log.error("session %s: a defect; this turn is given up", self._session.id, exc_info=defect)
@@ -274,8 +318,8 @@ class Conversation:
             self._answering.withdraw()
 
     def _forget_input(self) -> None:
-        if self._decide(FloorEvent.CLEAR) is Action.WITHDRAW:
-            self._answering.withdraw()
+        self._weighing.drop()
+        self._act(self._decide(FloorEvent.CLEAR))
         self._listening.forget()
 
     def _decide(self, event: Happening) -> Action:
@@ -285,6 +329,10 @@ class Conversation:
         detection = self._session.settings.turn_detection
         answers = detection is not None and detection.create_response
         switches: dict[Condition, bool] = {
+            "hold": detection is not None
+            and detection.interrupt_response
+            and detection.barge_in != "any_sound"
+            and self._session.settings.paced,
             "interrupt_response": detection is not None and detection.interrupt_response,
             "create_response": answers,
             "speculate": answers and self._session.tuning.speculate and self._session.settings.speculate,
@@ -292,9 +340,10 @@ class Conversation:
         }
         return frozenset(condition for condition, on in switches.items() if on)
 
-    def _words(self, utterance: Utterance | None, move: FloorMove) -> Asked:
+    def _words(self, utterance: Utterance | None, move: FloorMove | None) -> Asked:
         """The user's words, whether they are an item yet or may still go on, are to be answered."""
         assert utterance is not None
+        assert move is not None
         utterance.finish(self._session.tasks.create_task)
 
         async def prompt(instructions: str) -> list[Message]:

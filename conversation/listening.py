@@ -48,6 +48,8 @@ class Listening:
         moved: told of every move on the floor that sound or its absence brings about, after the user's words
             have been dealt with, and of the utterance that was open then.
         growing: told what has been understood of an utterance that still goes on; first "", at its onset.
+        is_turn: asked at an onset and at an end whether the sound is a turn of the user's. Of one that is
+            not, or not yet, nobody is told until `announce`, and it makes no item.
     """
 
     def __init__(
@@ -55,12 +57,15 @@ class Listening:
         session: Session,
         moved: Callable[[FloorMove, Utterance | None], None],
         growing: Callable[[str], None],
+        is_turn: Callable[[FloorMove], bool],
     ) -> None:
-        self._session, self._moved, self._growing = session, moved, growing
+        self._session, self._moved, self._growing, self._is_turn = session, moved, growing, is_turn
         self._ears = Ears(keep_s=_kept_s(session.settings, session.tuning))
         self._endpointing = _endpointing(session)
         self._vad_state: VadState | None = None
         self._utterance: Utterance | None = None
+        self._unannounced_sample: int | None = None
+        """Where the open utterance begins in all audio received, while nobody has been told of it."""
         self._following: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
         self._unwritten: dict[Utterance, asyncio.Task[None]] = {}
@@ -70,6 +75,11 @@ class Listening:
     @property
     def floor(self) -> Floor:
         return self._endpointing.floor
+
+    @property
+    def utterance(self) -> Utterance | None:
+        """The one under way."""
+        return self._utterance
 
     @property
     def received(self) -> int:
@@ -144,15 +154,29 @@ class Listening:
         emit(InputCommitted(item.id, before))
         emit(ItemAdded(item, before))
 
+    def announce(self) -> None:
+        """The sound under way is a turn of the user's."""
+        if self._utterance is not None and self._unannounced_sample is not None:
+            start_ms, self._unannounced_sample = _ms(self._unannounced_sample), None
+            self._session.emit(SpeechStarted(self._utterance.item_id, start_ms))
+
+    def dismiss(self) -> None:
+        """The sound under way is nothing, and over."""
+        self._close()
+
     def forget(self) -> None:
         """Everything heard and not committed is dropped, and the floor is silent."""
         self._ears.take()
+        self._close()
+
+    def _close(self) -> None:
+        """The open utterance is dropped, and the floor is silent."""
         self._stop_following()
         self._stop_judging()
         self._endpointing.move(FloorEvent.CLEAR)
         if self._utterance is not None:
             self._utterance.reopen()
-            self._utterance = None
+            self._utterance = self._unannounced_sample = None
         self._room.set()
 
     async def all_written(self, *, but: str | None = None) -> None:
@@ -180,7 +204,7 @@ class Listening:
         utterance = self._utterance
         match move.event:
             case FloorEvent.ONSET:
-                self._speech_started(move.at_sample)
+                self._speech_started(move)
             case FloorEvent.PAUSE:
                 assert utterance is not None
                 self._stop_following()
@@ -193,20 +217,22 @@ class Listening:
             case FloorEvent.END:
                 assert utterance is not None
                 self._stop_judging()
+                if not self._is_turn(move):
+                    return
                 self._session.emit(SpeechStopped(utterance.item_id, _ms(self._ears.position)))
                 self._commit(utterance)
         self._moved(move, utterance)
         if move.event is FloorEvent.ONSET:
             self._growing("")
 
-    def _speech_started(self, at_sample: int) -> None:
+    def _speech_started(self, move: FloorMove) -> None:
         detection = self._session.settings.turn_detection
         padding_ms = detection.prefix_padding_ms if detection else 0
-        audio = self._ears.since(at_sample - padding_ms * HEARING_HZ // 1000)
-        utterance = self._pushed()
-        utterance.add(audio)
-        start = self._ears.position - len(audio)
-        self._session.emit(SpeechStarted(utterance.item_id, _ms(start)))
+        audio = self._ears.since(move.at_sample - padding_ms * HEARING_HZ // 1000)
+        self._pushed().add(audio)
+        self._unannounced_sample = self._ears.position - len(audio)
+        if self._is_turn(move):
+            self.announce()
 
     def _pushed(self) -> Utterance:
         """The open utterance; opened here when there is none."""
@@ -253,27 +279,29 @@ class Listening:
 
     async def _partials(self, utterance: Utterance) -> None:
         """Recognises an utterance as it grows, and tells the client if it wants to know."""
-        every_s = self._session.tuning.partial_every_ms / 1000
+        tuning = self._session.tuning
+        every_s = tuning.partial_every_ms / 1000
         while True:
+            weighed = self._unannounced_sample is not None
             # Where no more may come before room is made, it is not waited for.
             if utterance.unheard_s <= self._session.tuning.backlog_s:
-                await utterance.grown(every_s or _SETTLE_EVERY_S)
+                await utterance.grown(tuning.weigh_every_ms / 1000 if weighed else every_s or _SETTLE_EVERY_S)
             try:
-                delta = await utterance.listen()
+                await utterance.listen()
             except StageError as error:
                 _log.warning("session %s: partial transcript: %s", self._session.id, error)
-                delta = ""
                 if utterance.unheard_s > self._session.tuning.backlog_s:
                     utterance.skip()
             else:
                 self._growing(utterance.so_far)
             self._room.set()
-            if delta and every_s and self._session.settings.transcribe:
+            told = every_s and self._session.settings.transcribe and self._unannounced_sample is None
+            if told and (delta := utterance.news()):
                 self._session.emit(TranscriptionDelta(utterance.item_id, delta))
 
     def _commit(self, utterance: Utterance) -> None:
         """The utterance becomes an item of the history; its words follow when they are known."""
-        self._utterance = None
+        self._utterance = self._unannounced_sample = None
         self._stop_following()
         item = MessageItem(utterance.item_id, "user", (AudioPart(None),))
         before = self._session.history.add(item)

@@ -16,6 +16,10 @@ class Playback:
         self._ends_s = 0.0
         """Loop time at which all that was sent will have been played."""
         self.sent_samples = 0
+        self._kept_s: float | None = None
+        """What a client that holds has left to play, while it does."""
+        self._flows = asyncio.Event()
+        self._flows.set()
 
     def sent(self, samples: int) -> None:
         """The client was just handed so many more samples."""
@@ -25,6 +29,8 @@ class Playback:
     @property
     def ahead_s(self) -> float:
         """How much of what was sent has not been played yet."""
+        if self._kept_s is not None:
+            return self._kept_s
         return max(0.0, self._ends_s - _now_s())
 
     @property
@@ -32,17 +38,46 @@ class Playback:
         return self.sent_samples - round(self.ahead_s * self._rate_hz)
 
     async def room(self, lead_s: float) -> float:
-        """Waits until no more than `lead_s` is sent ahead of playback; returns how much longer than that."""
+        """Waits until no more than `lead_s` is sent ahead of playback, and nothing is held.
+
+        Returns how much longer than that, if it was this machine that was late.
+        """
+        await self.flowing()
         if self.ahead_s <= lead_s:
             return 0.0
         due_s = self._ends_s - lead_s
         await asyncio.sleep(due_s - _now_s())
-        return max(0.0, _now_s() - due_s)
+        late_s = max(0.0, _now_s() - due_s)
+        if not self._flows.is_set():
+            await self.flowing()
+            return 0.0
+        return late_s
+
+    async def flowing(self) -> None:
+        """Waits while it is held."""
+        await self._flows.wait()
+
+    def hold(self, *, at_once: bool) -> None:
+        """Nothing more is to be sent for now.
+
+        Args:
+            at_once: the client falls silent and keeps what it has; else it plays that to its end.
+        """
+        self._flows.clear()
+        if at_once:
+            self._kept_s = self.ahead_s
+
+    def resume(self) -> None:
+        """Goes on; without effect when nothing is held."""
+        if self._kept_s is not None:
+            self._ends_s, self._kept_s = _now_s() + self._kept_s, None
+        self._flows.set()
 
     def dropped(self) -> None:
         """The client throws away what it has not played."""
         self.sent_samples = self.played_samples
-        self._ends_s = _now_s()
+        self._ends_s, self._kept_s = _now_s(), None
+        self._flows.set()
 
 
 def _now_s() -> float:

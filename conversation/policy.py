@@ -1,7 +1,9 @@
 """What a conversation does when something happens: one table over what happens and the reply.
 
 The conversation looks an event up and carries out the action; no other place decides. An event is a move on
-the floor, more words of a user who still speaks, a long silence, or a client's request.
+the floor, more words of a user who still speaks, a verdict on a sound over the agent's voice, a long silence,
+or a client's request. While such a sound is weighed, its own moves on the floor are no events here: they may
+be nobody's turn.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from conversation.barge_in import Verdict
 from conversation.errors import ImpossibleMove
 from conversation.floor import FloorEvent
 from conversation.reply import Reply
@@ -55,6 +58,9 @@ class Action(Enum):
     """Say a filler, as a response of its own."""
     REPLACE = "replace"
     """Withdraw what was prepared and begin what was asked for."""
+    HOLD = "hold"
+    """Pause in mid-speech until the sound over it has been weighed."""
+    RESUME = "resume"
     INTERRUPT = "interrupt"
     FADE = "fade"
     """Of an answer that was sent whole, count as unheard what the client has not played."""
@@ -66,23 +72,26 @@ class Action(Enum):
     """Tell the client that it cannot be done now."""
 
 
-Condition = Literal["interrupt_response", "create_response", "speculate", "read_ahead"]
-Happening = FloorEvent | Words | Silence | Machine | Request
+Condition = Literal["hold", "interrupt_response", "create_response", "speculate", "read_ahead"]
+Happening = FloorEvent | Verdict | Words | Silence | Machine | Request
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`then`, where the session has `when` switched on (or none is named); else nothing."""
+    """`then`, where the session has `when` switched on (or none is named); else `otherwise`, or nothing."""
 
     then: Action
     when: Condition | None = None
+    otherwise: Rule | None = None
 
 
 _NOTHING = Rule(Action.NOTHING)
 
 POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (FloorEvent.ONSET, Reply.IDLE): Rule(Action.FADE, when="interrupt_response"),
-    (FloorEvent.ONSET, Reply.SPEAKING): Rule(Action.INTERRUPT, when="interrupt_response"),
+    (FloorEvent.ONSET, Reply.SPEAKING): Rule(
+        Action.HOLD, when="hold", otherwise=Rule(Action.INTERRUPT, when="interrupt_response")
+    ),
     (FloorEvent.PAUSE, Reply.IDLE): Rule(Action.PREPARE, when="speculate"),
     (FloorEvent.PAUSE, Reply.SPEAKING): _NOTHING,
     (FloorEvent.RESUME, Reply.IDLE): _NOTHING,
@@ -94,6 +103,13 @@ POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (FloorEvent.CLEAR, Reply.IDLE): _NOTHING,
     (FloorEvent.CLEAR, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (FloorEvent.CLEAR, Reply.SPEAKING): _NOTHING,
+    (FloorEvent.CLEAR, Reply.HELD): Rule(Action.RESUME),
+    (Verdict.STOPS, Reply.IDLE): _NOTHING,  # the answer ended meanwhile
+    (Verdict.STOPS, Reply.SPEAKING): Rule(Action.INTERRUPT),  # the sound had seemed to be nothing
+    (Verdict.STOPS, Reply.HELD): Rule(Action.INTERRUPT),
+    (Verdict.PASSES, Reply.IDLE): _NOTHING,
+    (Verdict.PASSES, Reply.SPEAKING): _NOTHING,
+    (Verdict.PASSES, Reply.HELD): Rule(Action.RESUME),
     (Words.GROW, Reply.IDLE): Rule(Action.READ_AHEAD, when="read_ahead"),
     (Words.GROW, Reply.PROVISIONAL): _NOTHING,
     (Words.GROW, Reply.SPEAKING): _NOTHING,
@@ -103,16 +119,20 @@ POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (Request.EDIT, Reply.IDLE): _NOTHING,
     (Request.EDIT, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (Request.EDIT, Reply.SPEAKING): _NOTHING,
+    (Request.EDIT, Reply.HELD): _NOTHING,
     (Request.COMMIT, Reply.IDLE): _NOTHING,
     (Request.COMMIT, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (Request.COMMIT, Reply.SPEAKING): _NOTHING,
     (Request.RESPOND, Reply.IDLE): Rule(Action.BEGIN),
     (Request.RESPOND, Reply.PROVISIONAL): Rule(Action.REPLACE),
     (Request.RESPOND, Reply.SPEAKING): Rule(Action.REFUSE),
+    (Request.RESPOND, Reply.HELD): Rule(Action.REFUSE),
     (Request.FOLLOW, Reply.SPEAKING): Rule(Action.OWE),
+    (Request.FOLLOW, Reply.HELD): Rule(Action.OWE),
     (Request.CANCEL, Reply.IDLE): Rule(Action.REFUSE),
     (Request.CANCEL, Reply.PROVISIONAL): Rule(Action.REFUSE),  # the client does not know of it
     (Request.CANCEL, Reply.SPEAKING): Rule(Action.INTERRUPT),
+    (Request.CANCEL, Reply.HELD): Rule(Action.INTERRUPT),
 }
 
 
@@ -125,4 +145,10 @@ def decide(event: Happening, reply: Reply, on: frozenset[Condition]) -> Action:
         rule = POLICY[event, reply]
     except KeyError:
         raise ImpossibleMove(f"the reply is {reply.value}: there can be no {event.value}") from None
-    return rule.then if rule.when is None or rule.when in on else Action.NOTHING
+    return _then(rule, on)
+
+
+def _then(rule: Rule | None, on: frozenset[Condition]) -> Action:
+    if rule is None:
+        return Action.NOTHING
+    return rule.then if rule.when is None or rule.when in on else _then(rule.otherwise, on)

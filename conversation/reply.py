@@ -17,6 +17,8 @@ class Reply(Enum):
     """Computed while the user's turn may still go on; nothing of it is heard."""
     SPEAKING = "speaking"
     """On its way to the client, from the moment it may be heard; its first words may still be computed."""
+    HELD = "held"
+    """Paused in mid-speech: the user made a sound, and it is not known yet whether it means anything."""
 
 
 class ReplyEvent(Enum):
@@ -28,6 +30,10 @@ class ReplyEvent(Enum):
     """Forget what was prepared: nobody ever learns of it."""
     BEGIN = "begin"
     """Begin with the gate open."""
+    HOLD = "hold"
+    """Pause, to go on from the same sample or not at all."""
+    RESUME = "resume"
+    """Go on."""
     INTERRUPT = "interrupt"
     """Fall silent at once."""
     FINISH = "finish"
@@ -39,8 +45,12 @@ REPLY: Mapping[tuple[Reply, ReplyEvent], Reply] = {
     (Reply.IDLE, ReplyEvent.BEGIN): Reply.SPEAKING,
     (Reply.PROVISIONAL, ReplyEvent.RELEASE): Reply.SPEAKING,
     (Reply.PROVISIONAL, ReplyEvent.WITHDRAW): Reply.IDLE,
+    (Reply.SPEAKING, ReplyEvent.HOLD): Reply.HELD,
     (Reply.SPEAKING, ReplyEvent.INTERRUPT): Reply.IDLE,
     (Reply.SPEAKING, ReplyEvent.FINISH): Reply.IDLE,
+    (Reply.HELD, ReplyEvent.RESUME): Reply.SPEAKING,
+    (Reply.HELD, ReplyEvent.INTERRUPT): Reply.IDLE,
+    (Reply.HELD, ReplyEvent.FINISH): Reply.IDLE,  # it failed: nothing else ends while it is held
 }
 
 

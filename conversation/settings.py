@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from conversation.backchannels import BACKCHANNELS, STOP_WORDS
 from conversation.items import Item, ItemReference
 from conversation.stages import Hints, Tool, ToolChoice
 
@@ -182,6 +183,15 @@ class Tuning(_Strict):
     """While the user speaks, let the language model read what is known of the prompt."""
     partial_every_ms: Ms = 480
     """Audio between two partial transcripts; 0 turns them off."""
+    verdict_ms: Annotated[int, Field(ge=200)] = 800
+    """A sound over the agent's voice that lasts longer is no backchannel: then, at the latest, it is decided
+    whether the agent goes on."""
+    weigh_every_ms: Annotated[int, Field(ge=32)] = 120
+    """Audio between two partial transcripts of such a sound."""
+    backchannels: tuple[str, ...] = Field(BACKCHANNELS, strict=False)
+    """Words and phrases that do not stop the agent. A list in a file takes the place of these."""
+    stop_words: tuple[str, ...] = Field(STOP_WORDS, strict=False)
+    """Words and phrases that stop it at once."""
     lead_ms: Annotated[int, Field(ge=60)] = 120
     """How far ahead of playback audio is sent; see pacing.py."""
     most_lead_ms: Annotated[int, Field(ge=60)] = 400

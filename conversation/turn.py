@@ -158,6 +158,7 @@ async def _call(turn: Turn, part: ToolCall | ToolCallDelta, *, after_words: bool
     """A call is not spoken, so it waits for no speech; only for the turn to be over."""
     turn.begun.set()
     await _released(turn)
+    await turn.playback.flowing()
     if after_words:  # they may still be on their way to the voice, and stand before the call all the same
         turn.answer.begin_message()
     if isinstance(part, ToolCall):
@@ -226,7 +227,9 @@ async def _wanted(turn: Turn) -> None:
 async def _write(turn: Turn, texts: asyncio.Queue[str | None]) -> None:
     await _released(turn)
     async for text in _until_none(texts):
+        await turn.playback.flowing()
         turn.answer.say(text)
+    await turn.playback.flowing()
 
 
 async def _speak(turn: Turn, pieces: asyncio.Queue[Piece | None]) -> None:
@@ -242,6 +245,7 @@ async def _speak(turn: Turn, pieces: asyncio.Queue[Piece | None]) -> None:
         if len(piece.audio):
             turn.answer.play(piece.audio)
             turn.clock.mark("first_audio")
+    await turn.playback.flowing()
 
 
 async def _fill(turn: Turn, filling: Filling) -> None:

@@ -43,7 +43,7 @@ class Utterance:
         """The end of it: JUDGED_S, or a little more."""
         self._unheard: list[Audio] = []
         """What the recogniser has not been given yet."""
-        self._told = ""
+        self._agreed = self._told = ""
         self.so_far = ""
         self._final: asyncio.Task[Transcript | StageError] | None = None
         self._grew = asyncio.Event()
@@ -85,21 +85,21 @@ class Utterance:
         """Gives up on what the recogniser has not been given yet."""
         self._unheard.clear()
 
-    async def listen(self) -> str:
-        """Gives the recogniser what is new.
-
-        Returns the words to tell the client now: those that this partial transcript and the one before agree
-        on, and that were not told yet. Raises StageError. Cancelled, it has not happened.
-        """
+    async def listen(self) -> None:
+        """Gives the recogniser what is new. Raises StageError. Cancelled, it has not happened."""
         new = _oldest(self._unheard)
         transcript, memory = await self._step(join(new, HEARING_HZ), self._memory, final=False)
         self._memory = memory
         del self._unheard[: len(new)]
-        agreed = _agreed(self.so_far, transcript.text)
+        self._agreed = _agreed(self.so_far, transcript.text)
         self.so_far = transcript.text
-        if not agreed.startswith(self._told):
+
+    def news(self) -> str:
+        """The words to tell the client now: those that the last two partial transcripts agree on, and that
+        were not told yet."""
+        if not self._agreed.startswith(self._told):
             return ""
-        delta, self._told = agreed[len(self._told) :], agreed
+        delta, self._told = self._agreed[len(self._told) :], self._agreed
         return delta
 
     def finish(self, start: Callable[..., asyncio.Task[Transcript | StageError]]) -> None:

@@ -114,7 +114,8 @@ def _cell(rule: Rule | None) -> str:
         return "*cannot be*"
     if rule.then.value == "nothing":
         return ""
-    return rule.then.value + (f" (if `{rule.when}`)" if rule.when else "")
+    then = rule.then.value + (f" (if `{rule.when}`)" if rule.when else "")
+    return then + (f", else {_cell(rule.otherwise)}" if rule.otherwise else "")
 
 
 def main() -> None:

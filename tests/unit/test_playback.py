@@ -43,3 +43,55 @@ def test_what_is_thrown_away_was_never_played() -> None:
         assert (playback.played_samples, playback.sent_samples) == (250, 250)
 
     virtual_time.run(play())
+
+
+def test_a_client_that_holds_has_as_much_left_afterwards() -> None:
+    async def play() -> None:
+        playback = Playback(HZ)
+        playback.sent(500)
+        await asyncio.sleep(0.2)
+        playback.hold(at_once=True)
+        await asyncio.sleep(3)
+        assert (playback.played_samples, playback.ahead_s) == (200, 0.3)
+        playback.resume()
+        await asyncio.sleep(0.1)
+        assert playback.played_samples == 300
+
+    virtual_time.run(play())
+
+
+def test_another_plays_what_it_has_to_its_end() -> None:
+    async def play() -> None:
+        playback = Playback(HZ)
+        playback.sent(500)
+        playback.hold(at_once=False)
+        await asyncio.sleep(3)
+        assert (playback.played_samples, playback.ahead_s) == (500, 0.0)
+
+    virtual_time.run(play())
+
+
+def test_there_is_no_room_while_it_is_held() -> None:
+    async def play() -> float:
+        playback = Playback(HZ)
+        playback.sent(1000)
+        loop = asyncio.get_running_loop()
+        loop.call_at(0.5, lambda: playback.hold(at_once=False))
+        loop.call_at(2.5, playback.resume)
+        await playback.room(0.3)
+        return loop.time()
+
+    assert virtual_time.run(play()) == 2.5
+
+
+def test_what_is_thrown_away_is_held_no_more() -> None:
+    async def play() -> None:
+        playback = Playback(HZ)
+        playback.sent(1000)
+        await asyncio.sleep(0.25)
+        playback.hold(at_once=True)
+        playback.dropped()
+        await playback.room(0.1)
+        assert playback.played_samples == 250
+
+    virtual_time.run(play())

@@ -4,10 +4,13 @@ from itertools import product
 
 import pytest
 
+from conversation.barge_in import Verdict
 from conversation.errors import ImpossibleMove
 from conversation.floor import FLOOR, Floor, FloorEvent, next_floor
 from conversation.policy import POLICY, Action, Happening, Machine, Request, Silence, Words, decide
 from conversation.reply import REPLY, Reply, ReplyEvent, next_reply
+
+EVENTS: list[Happening] = [*FloorEvent, *Verdict, *Words, *Silence, *Machine, *Request]
 
 
 @pytest.mark.parametrize(("floor", "event"), list(product(Floor, FloorEvent)))
@@ -28,10 +31,7 @@ def test_the_reply_follows_its_table_and_nothing_else(reply: Reply, event: Reply
             next_reply(reply, event)
 
 
-HAPPENINGS = [*FloorEvent, *Words, *Silence, *Machine, *Request]
-
-
-@pytest.mark.parametrize(("event", "reply"), list(product(HAPPENINGS, Reply)))
+@pytest.mark.parametrize(("event", "reply"), list(product(EVENTS, Reply)))
 def test_every_action_of_the_policy_is_one_that_the_reply_can_take(event: Happening, reply: Reply) -> None:
     moves = {
         Action.PREPARE: [ReplyEvent.PREPARE],
@@ -39,6 +39,8 @@ def test_every_action_of_the_policy_is_one_that_the_reply_can_take(event: Happen
         Action.RELEASE: [ReplyEvent.RELEASE],
         Action.BEGIN: [ReplyEvent.BEGIN],
         Action.REPLACE: [ReplyEvent.WITHDRAW, ReplyEvent.BEGIN],
+        Action.HOLD: [ReplyEvent.HOLD],
+        Action.RESUME: [ReplyEvent.RESUME],
         Action.INTERRUPT: [ReplyEvent.INTERRUPT],
     }
     rule = POLICY.get((event, reply))
@@ -46,29 +48,38 @@ def test_every_action_of_the_policy_is_one_that_the_reply_can_take(event: Happen
         with pytest.raises(ImpossibleMove):
             decide(event, reply, frozenset())
         return
-    for move in moves.get(rule.then, []):
-        reply = next_reply(reply, move)
+    while rule is not None:
+        state = reply
+        for move in moves.get(rule.then, []):
+            state = next_reply(state, move)
+        rule = rule.otherwise
 
 
 def test_only_what_cannot_meet_is_missing_from_the_policy() -> None:
-    """A provisional reply exists only while the floor is paused; a silence lasts when nobody speaks; only what
-    is prepared can give way; and a filler is heard."""
-    missing = set(product(HAPPENINGS, Reply)) - set(POLICY)
+    """A provisional reply exists only while the floor is paused; a silence lasts when nobody speaks; only
+    what is prepared can give way; a filler is heard. A held one exists while a sound is weighed: then neither
+    the floor nor words decide, and a commit is a verdict.
+    """
+    missing = set(product(EVENTS, Reply)) - set(POLICY)
     assert missing == {
         (FloorEvent.ONSET, Reply.PROVISIONAL),
         (FloorEvent.PAUSE, Reply.PROVISIONAL),
         (Silence.LASTS, Reply.PROVISIONAL),
         (Silence.LASTS, Reply.SPEAKING),
+        (Verdict.STOPS, Reply.PROVISIONAL),
+        (Verdict.PASSES, Reply.PROVISIONAL),
+        *product([*FloorEvent, *Words, *Silence, Request.COMMIT], [Reply.HELD]),
         (Silence.FOR_TOOLS, Reply.PROVISIONAL),
         (Silence.FOR_TOOLS, Reply.SPEAKING),
         (Request.FOLLOW, Reply.IDLE),
         (Request.FOLLOW, Reply.PROVISIONAL),
         (Machine.NEEDED, Reply.IDLE),
         (Machine.NEEDED, Reply.SPEAKING),
-    }
+        (Machine.NEEDED, Reply.HELD),
+    } - {(FloorEvent.CLEAR, Reply.HELD)}
 
 
 def test_a_rule_whose_condition_is_off_does_nothing() -> None:
     assert decide(FloorEvent.ONSET, Reply.SPEAKING, frozenset()) is Action.NOTHING
-    on = frozenset({"interrupt_response"})
-    assert decide(FloorEvent.ONSET, Reply.SPEAKING, on) is Action.INTERRUPT  # type: ignore[arg-type]
+    assert decide(FloorEvent.ONSET, Reply.SPEAKING, frozenset({"interrupt_response"})) is Action.INTERRUPT
+    assert decide(FloorEvent.ONSET, Reply.SPEAKING, frozenset({"interrupt_response", "hold"})) is Action.HOLD

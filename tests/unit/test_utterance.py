@@ -27,6 +27,11 @@ def utterance(asr: Any) -> Utterance:
     return Utterance("item_1", asr, deadline_s=1.0)
 
 
+async def news(speech: Utterance) -> str:
+    await speech.listen()
+    return speech.news()
+
+
 @pytest.mark.parametrize(
     ("partials", "told"),
     [
@@ -41,14 +46,21 @@ def utterance(asr: Any) -> Utterance:
 )
 async def test_words_are_told_once_two_partials_agree_on_them(partials: list[str], told: list[str]) -> None:
     speech = utterance(Partials(*partials))
-    assert [await speech.listen() for _ in partials] == told
+    assert [await news(speech) for _ in partials] == told
 
 
 async def test_the_rest_completes_what_was_told() -> None:
     speech = utterance(Partials("what", "what"))
-    deltas = [await speech.listen(), await speech.listen()]
+    deltas = [await news(speech), await news(speech)]
     assert "".join(deltas) + speech.rest("what time is it") == "what time is it"
     assert speech.rest("that time") == ""
+
+
+async def test_what_was_kept_from_the_client_is_told_with_the_next_words() -> None:
+    speech = utterance(Partials("what", "what time", "what time is"))
+    await speech.listen()
+    await speech.listen()
+    assert await news(speech) == "what time"
 
 
 async def test_a_cancelled_partial_has_not_happened() -> None:

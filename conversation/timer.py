@@ -1,4 +1,4 @@
-"""Waits, after an answer, for a user who says nothing."""
+"""One timer, which can be begun anew and called off."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 
 
-class Waiting:
-    """One timer. It runs from the end of an answer until anybody does anything.
+class Timer:
+    """Runs from `begin` until it is over or somebody says `end`.
 
     Args:
-        over: told when nothing has happened for so long.
+        over: told when the time is over.
     """
 
     def __init__(self, over: Callable[[], None]) -> None:
