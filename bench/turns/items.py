@@ -108,9 +108,12 @@ class Overlap:
 
 
 def sentences() -> list[Sentence]:
-    """Natural, inserted and synthesised pauses, and whole sentences of people without any; mixed."""
+    """Natural, inserted and synthesised pauses, and whole sentences of people without any; mixed.
+
+    Only of recordings whose words are known: of others nobody can say that a pause lies inside a sentence.
+    """
     people = recordings()
-    said = interleaved(utterances(people, HZ))
+    said = interleaved(utterances([person for person in people if person.text is not None], HZ))
     with_pause, without = _inserted(said)
     whole = [_plain(clip) for clip in without if _is_whole(clip.recording)]
     machine = [_synthesised(clip) for clip in speech_set("pause", "synthetic")]

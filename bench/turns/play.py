@@ -17,11 +17,11 @@ from bench.turns.results import (
 )
 from conversation.audio import Audio
 
-BETWEEN_S = 0.8
+BETWEEN_S = 0.6
 """From an answer's end to the next sentence."""
 ANSWER_S = 5.0
 """An answer that has not begun so long after the end of a sentence is not waited for any longer."""
-FRAGMENT_S = 1.5
+FRAGMENT_S = 1.2
 """Nor one to what is no whole sentence, after so long."""
 WATCH_S = 1.5
 """From the end of a sound over the agent until it is settled whether it stopped it."""
