@@ -14,7 +14,7 @@ from conversation.errors import ClientError, StageFailed, StageLost
 from conversation.events import OutputStarted
 from conversation.items import MessageItem, TextPart
 from conversation.scripted import Line
-from conversation.settings import Deadlines, ResponseRequest, Settings, Tuning
+from conversation.settings import Deadlines, Filler, ResponseRequest, Settings, Tuning
 from tests.scenarios.screenplay import Play, detection
 
 TUNING = Tuning(deadlines=Deadlines(asr_s=1.5, llm_first_s=2, llm_next_s=1, tts_first_s=1, tts_next_s=1))
@@ -40,6 +40,8 @@ SETTINGS = st.one_of(
         Settings,
         transcribe=st.booleans(),
         modality=st.sampled_from(["audio", "text"]),
+        filler=st.sampled_from([None, Filler(after_ms=500)]),
+        paced=st.sampled_from([True, True, False]),
         turn_detection=st.builds(
             detection,
             silence_ms=st.sampled_from([0, 200, 500]),

@@ -12,7 +12,7 @@ from conversation.audio import Audio, to_pcm16
 from conversation.conversation import Conversation
 from conversation.errors import ImpossibleMove
 from conversation.scripted import Line, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad, tone
-from conversation.settings import Deadlines, Settings, Tuning
+from conversation.settings import Deadlines, Filler, Settings, Tuning
 from conversation.stages import Hints, Stages
 from conversation.utterance import STEP_S
 from realtime.limits import Limits
@@ -277,6 +277,30 @@ def test_timing_is_told_to_those_who_asked_for_extensions() -> None:
 
     assert play(scene, llm=["Hi."], antiphon={"events": True}).of("antiphon.turn.timing")
     assert not play(scene, llm=["Hi."]).of("antiphon.turn.timing")
+
+
+@pytest.mark.parametrize("antiphon", [None, {"hold": True}, {"events": True}])
+def test_a_filler_is_said_to_all_and_told_to_those_who_asked_for_extensions(
+    antiphon: dict[str, Any] | None,
+) -> None:
+    async def scene(wire: Wire) -> None:
+        wire.say("response.create")
+        await wire.until("response.done")
+
+    late = Line("Hi.", first_s=3.0)
+    wire = play(scene, llm=[late], settings=Settings(filler=Filler(after_ms=1000)), antiphon=antiphon)
+
+    [done] = wire.of("response.done")
+    [part] = done["response"]["output"][0]["content"]
+    assert part["transcript"] == "One moment. Hi."
+    fillers = wire.of("antiphon.filler")
+    if antiphon != {"events": True}:
+        assert not fillers
+        return
+    [filler] = fillers
+    assert filler["item_id"] == done["response"]["output"][0]["id"]
+    sounds = [base64.b64decode(event["delta"]) for event in wire.of("response.output_audio.delta")]
+    assert len(b"".join(sounds)) // 48 == filler["audio_ms"] + 180
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.5, 1.5, 2.5, 3.0, 4.5])
