@@ -34,6 +34,9 @@ VERDICTS: Mapping[tuple[bool, Seems], Verdict | None] = {
 """By whether the turn sounds finished, and what its words say. Where the words are a whole question or answer
 and only the sound is against it, the silence rule decides."""
 
+UNDETERRED: frozenset[Eagerness] = frozenset(["high"])
+"""Who answers in spite of a comma: clauses sooner, and sentences with a pause after a clause not to their end."""
+
 
 async def judge(session: Session, utterance: Utterance, endpointing: Endpointing) -> None:
     """Judges one pause, once: the longer a silence has lasted, the less the model tells an end from a pause.
@@ -57,7 +60,10 @@ async def judge(session: Session, utterance: Utterance, endpointing: Endpointing
     sounds_finished = probability >= FINISHED[detection.eagerness]
     if not sounds_finished:
         endpointing.judge(Verdict.DOUBTFUL)
-    endpointing.judge(VERDICTS[sounds_finished, await _seems(utterance)])
+    words = await _seems(utterance)
+    if words is Seems.HANGING and detection.eagerness in UNDETERRED:
+        words = Seems.EITHER
+    endpointing.judge(VERDICTS[sounds_finished, words])
 
 
 async def _seems(utterance: Utterance) -> Seems:

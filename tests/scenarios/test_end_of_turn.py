@@ -89,6 +89,8 @@ def test_a_doubtful_one_is_never_waited_for_longer() -> None:
 def test_an_eager_agent_is_content_with_less() -> None:
     assert waited_s(question("0.4", eagerness="high").run(until_s=5.0)) == about(FINISHED_S)
     assert waited_s(question("0.6", eagerness="low").run(until_s=5.0)) == about(DOUBTFUL_S)
+    clause = question("0.9", words="it is half past,", eagerness="high")
+    assert waited_s(clause.run(until_s=5.0)) == about(FINISHED_S)
 
 
 def test_while_the_model_has_not_answered_the_silence_decides() -> None:
