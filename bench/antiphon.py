@@ -24,14 +24,15 @@ SIGNALS: dict[str, Signal] = {
 
 
 def asked(turn_detection: JSON | None) -> JSON:
-    """A session with transcripts, whose client holds when told to; None: the server's own turn detection.
+    """A session with transcripts and without fillers, whose client holds when told to; None: the server's own
+    turn detection.
 
     What a client hears that obeys no hold can be reckoned from the same session: see bench/turns/heard.py.
     """
     hearing: JSON = {"transcription": {"model": "default"}}
     if turn_detection is not None:
         hearing["turn_detection"] = turn_detection
-    return {"audio": {"input": hearing}, "antiphon": {"events": True, "hold": True}}
+    return {"audio": {"input": hearing}, "antiphon": {"events": True, "hold": True, "filler": None}}
 
 
 class Antiphon:

@@ -52,7 +52,7 @@ IN_A_SESSION = 10
 
 SETTINGS: JSON = {
     "audio": {"input": {"transcription": {"model": "default"}, "turn_detection": {"type": "semantic_vad"}}},
-    "antiphon": {"events": True, "hold": True},
+    "antiphon": {"events": True, "hold": True, "filler": None},
 }
 """Of this server's sessions. What others hear, that obey no hold, is reckoned from the same session."""
 
