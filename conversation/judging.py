@@ -35,7 +35,7 @@ VERDICTS: Mapping[tuple[bool, Seems], Verdict | None] = {
 and only the sound is against it, the silence rule decides."""
 
 UNDETERRED: frozenset[Eagerness] = frozenset(["high"])
-"""Who answers in spite of a comma: clauses sooner, and sentences with a pause after a clause not to their end."""
+"""Who answers in spite of a comma: sooner after a clause, and too soon where more clauses follow."""
 
 
 async def judge(session: Session, utterance: Utterance, endpointing: Endpointing) -> None:
