@@ -155,9 +155,9 @@ class SpeculationBudget(_Strict):
 
     per_turn: Annotated[int, Field(ge=0)] = 3
     """So often in vain, and no answer is prepared any more in that turn."""
-    tokens_per_min: Annotated[int, Field(ge=0)] = 600
+    tokens_per_min: Annotated[int, Field(ge=0)] = 300
     """Written in vain, for each minute of audio received; and so many at once."""
-    speech_s_per_min: Annotated[float, Field(ge=0)] = 40.0
+    speech_s_per_min: Annotated[float, Field(ge=0)] = 20.0
     """Synthesised in vain; the same."""
 
 

@@ -15,6 +15,7 @@ from conversation.events import OutputStarted
 from conversation.items import MessageItem, TextPart
 from conversation.scripted import Line
 from conversation.settings import Deadlines, Filler, ResponseRequest, Settings, Tuning
+from conversation.workload import Need, Work, Workload
 from tests.scenarios.screenplay import Play, detection
 
 TUNING = Tuning(deadlines=Deadlines(asr_s=1.5, llm_first_s=2, llm_next_s=1, tts_first_s=1, tts_next_s=1))
@@ -64,6 +65,7 @@ ACTS: list[Act] = [
     lambda _, c: c.commit(),
     lambda _, c: c.clear_input(),
     lambda _, c: c.respond(ResponseRequest()),
+    lambda _, c: c.respond(ResponseRequest(aside=True)),
     lambda _, c: c.cancel_response(None),
     lambda _, c: c.add_item(MessageItem("item_1", "user", (TextPart("And?"),)), None),
     lambda _, c: c.delete_item("item_1"),
@@ -79,6 +81,7 @@ MOMENTS_S = st.integers(0, 500).map(lambda hundredths: hundredths / 100)
 @given(
     voice=st.lists(st.tuples(MOMENTS_S, st.sampled_from([0.05, 0.2, 0.7, 1.5])), max_size=4),
     acts=st.lists(st.tuples(MOMENTS_S, st.sampled_from(ACTS)), max_size=8),
+    busy=st.lists(st.tuples(MOMENTS_S, st.sampled_from([0.1, 1.0])), max_size=3),
     asr=lines("asr", "what time is it now"),
     llm=lines("llm", "It is half past nine. And it rains, as it did yesterday."),
     tts=lines("tts", "-"),
@@ -87,17 +90,25 @@ MOMENTS_S = st.integers(0, 500).map(lambda hundredths: hundredths / 100)
 def test_any_play_keeps_the_promises_and_leaves_nothing_behind(
     voice: list[tuple[float, float]],
     acts: list[tuple[float, Act]],
+    busy: list[tuple[float, float]],
     asr: list[Line],
     llm: list[Line],
     tts: list[Line],
     session: Settings,
 ) -> None:
-    play = Play(asr=asr, llm=llm, tts=tts, settings=session, tuning=TUNING, repeat=True)
+    """Somebody else on the same machine, which has one place, is `busy` at times."""
+    workload = Workload(places=1)
+    play = Play(asr=asr, llm=llm, tts=tts, settings=session, tuning=TUNING, repeat=True, workload=workload)
+    for time_s, length_s in busy:
+        other = Work(workload)
+        play.at(time_s, lambda _, other=other: other.begin())  # type: ignore[misc]
+        play.at(time_s + length_s, lambda _, other=other: other.end())  # type: ignore[misc]
     for start_s, length_s in voice:
         play.user_speaks(start_s, start_s + length_s)
     for time_s, act in acts:
         play.at(time_s, lambda conversation, act=act: _allowed_to_fail(act, play, conversation))  # type: ignore[misc]
     play.lines_may_be_left().run(until_s=7.0)
+    assert workload.has_room(Need.READ_AHEAD)
 
 
 def _allowed_to_fail(act: Act, play: Play, conversation: Conversation) -> None:

@@ -65,6 +65,13 @@ def question(*answers: Line | str, **given: object) -> Play:
     return play.user_speaks(1.0, 2.2)
 
 
+def unfinished(answer: Line | str) -> Play:
+    """The speaker stops in the middle of a sentence, for good."""
+    settings = Settings(transcribe=True, turn_detection=TurnDetection(eagerness="medium"))
+    play = Play(asr=["I would like the"], llm=[answer], turn=["0.1"], settings=settings)
+    return play.user_speaks(1.0, 2.2)
+
+
 def hesitant(pauses: int, *, llm: Lines, tuning: Tuning | None = None) -> Play:
     """One turn, with so many pauses of 240 ms in it."""
     play = Play(asr=["and so on " * 10], llm=llm, tuning=tuning)
@@ -111,10 +118,8 @@ def test_a_speaker_who_goes_on_is_answered_once_and_to_all_of_it() -> None:
 
 
 def test_after_a_long_unfinished_pause_the_answer_is_there_at_once() -> None:
-    """The model that judges takes it for unfinished to the last: four seconds, and the stages stand still."""
-    settings = Settings(transcribe=True, turn_detection=TurnDetection(eagerness="medium"))
-    play = question(Line(STORY, first_s=0.25, each_s=0.05), turn=["0.1"] * 40, settings=settings)
-    play.lines_may_be_left()
+    """By its sound and its words it goes on: four seconds are waited."""
+    play = unfinished(Line(STORY, first_s=0.25, each_s=0.05))
 
     seen = play.run(until_s=20.0)
 
@@ -127,10 +132,8 @@ def test_after_a_long_unfinished_pause_the_answer_is_there_at_once() -> None:
 def test_behind_the_gate_only_the_beginning_is_spoken() -> None:
     """With the second clause it is two seconds; so that waits, and a third is not begun."""
     spoken: list[list[str]] = []
-    settings = Settings(transcribe=True, turn_detection=TurnDetection(eagerness="low"))
-    story = "Once there was a little dog. It met a cat that it knew. They went to the sea."
-    play = question(story, tts=[Line(each_s=0.01)] * 3, turn=["0.1"] * 40, settings=settings)
-    play.at(9.0, lambda _: spoken.append([*play.tts.said])).lines_may_be_left()
+    play = unfinished("Once there was a little dog. It met a cat that it knew. They went to the sea.")
+    play.at(6.0, lambda _: spoken.append([*play.tts.said]))
 
     seen = play.run(until_s=20.0)
 
