@@ -251,6 +251,7 @@ async def _speak(turn: Turn, pieces: asyncio.Queue[Piece | None]) -> None:
 async def _fill(turn: Turn, filling: Filling) -> None:
     """Hands a filler to the client, whole: who hears "One" is to hear "moment" too."""
     gap = "" if any(map(wide, filling.text)) or turn.filling is filling else " "
+    await turn.playback.flowing()
     turn.answer.fill(filling.text + gap, filling.duration_s)
     for piece in filling.pieces:
         await _room(turn, piece)

@@ -14,6 +14,8 @@ from conversation.events import (
     OutputAudio,
     OutputDone,
     OutputFilled,
+    OutputHeld,
+    OutputResumed,
     OutputStarted,
     OutputText,
     ResponseDone,
@@ -140,6 +142,16 @@ def test_who_speaks_over_it_interrupts_it_and_the_model_reads_nothing_of_it() ->
     assert kept.status == "incomplete"
     assert kept.text
     assert "One moment.".startswith(kept.text)
+
+
+def test_a_sound_when_it_is_due_is_weighed_first() -> None:
+    """A cough that is over when the answer is still to come."""
+    play = Play(asr=["what time is it", ""], llm=[Line("It is noon.", first_s=4.0)], settings=FILLED)
+    seen = play.user_speaks(1.0, 2.2).user_speaks(4.1, 4.4).run(until_s=9.0)
+    [held_s], [resumed_s] = seen.times_s(OutputHeld), seen.times_s(OutputResumed)
+    assert held_s < seen.times_s(SpeechStopped)[0] + 1.5 < resumed_s
+    assert fillers(seen) == [resumed_s]
+    assert seen.ends == [("completed", None)]
 
 
 def play_history(play: Play) -> list[MessageItem]:
