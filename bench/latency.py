@@ -153,6 +153,7 @@ async def measure(lane: Lane, url: str | None, *, alone: bool, turns: int) -> Me
         async with _beside(lane, ours, alone=alone) as systems:
             for system in systems:  # what the first time costs is not counted
                 await converse(system, 0, measured.clips.fit[:QUIET_TURNS])
+                print(f"{system.name} is warm", flush=True)
             await _talk(systems, measured, turns)
     return measured
 
