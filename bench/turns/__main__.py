@@ -15,11 +15,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from itertools import cycle
+from dataclasses import asdict, dataclass, field
+from itertools import count, cycle
 from typing import Any, TypeVar
 
-from bench.antiphon import Antiphon
+from bench.antiphon import Antiphon, asked
 from bench.client import JSON
 from bench.page import draw
 from bench.peers import CONFIGS, Pipecat, peer_server, peer_versions
@@ -50,10 +50,9 @@ AGENT, LOST = CONFIGS["talkative"], "bench/turns/lost.yaml"
 IN_A_SESSION = 10
 """Items; then comes the other system."""
 
-SETTINGS: JSON = {
-    "audio": {"input": {"transcription": {"model": "default"}, "turn_detection": {"type": "semantic_vad"}}},
-    "antiphon": {"events": True, "hold": True, "filler": None},
-}
+PARTS = ("sentences", "overlaps", "lost")
+
+SETTINGS: JSON = asked({"type": "semantic_vad"})
 """Of this server's sessions. What others hear, that obey no hold, is reckoned from the same session."""
 
 T = TypeVar("T")
@@ -63,29 +62,40 @@ T = TypeVar("T")
 class Found:
     """Of all systems together; each result names its own."""
 
-    sentences: list[SentenceResult]
-    overlaps: list[OverlapResult]
-    busy: float
+    sentences: list[SentenceResult] = field(default_factory=list)
+    overlaps: list[OverlapResult] = field(default_factory=list)
+    busy: float = 0.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.turns", description=__doc__.partition("\n")[0])
     parser.add_argument("--url", help="of a running server with agent.yaml; default: start one")
     parser.add_argument("--items", type=int, help="so many of each part; default: all")
+    parser.add_argument("--parts", type=_parts, default=PARTS, help=f"default: {','.join(PARTS)}")
     parser.add_argument("--alone", action="store_true", help="without the peer")
     parser.add_argument("--name", default="turns", help="of the report")
     arguments = parser.parse_args()
     about = {**circumstances(), "peer": None if arguments.alone else peer_versions()}
-    with _running(arguments.url) as url:
-        found = asyncio.run(measure(url, alone=arguments.alone, items=arguments.items))
-    compared: list[Comparison] = []
-    if not arguments.url:
+    said = sentences()[: arguments.items] if "sentences" in arguments.parts else []
+    over = overlaps()[: arguments.items] if "overlaps" in arguments.parts else []
+    found, compared = Found(), list[Comparison]()
+    if said or over:
+        with _running(arguments.url) as url:
+            found = asyncio.run(measure(url, said, over, alone=arguments.alone))
+    if "lost" in arguments.parts and not arguments.url:
         with server(LOST) as url:
             compared = asyncio.run(comparisons(_socket(url), SETTINGS))
     report = {**about, **_circumstances(found), **told(found, compared)}
     path = write(arguments.name, report)
     _print(report)
     print(path, draw(arguments.name, of="turns"), sep="\n")
+
+
+def _parts(names: str) -> list[str]:
+    parts = names.split(",")
+    if unknown := set(parts) - set(PARTS):
+        raise argparse.ArgumentTypeError(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return parts
 
 
 def _running(url: str | None) -> contextlib.AbstractContextManager[Address]:
@@ -99,20 +109,20 @@ def _socket(url: str) -> str:
 # --- the measurement
 
 
-async def measure(address: Address, *, alone: bool, items: int | None) -> Found:
-    found = Found([], [], 0.0)
+async def measure(
+    address: Address, said: Sequence[Sentence], over: Sequence[Overlap], *, alone: bool
+) -> Found:
+    """Each batch to the one system, then to the other."""
+    found, numbers = Found(), count(1)
     async with _systems(address, alone) as systems:
         before = cpu_times()
-        number = 0
-        for said in _batches(sentences()[:items]):
+        for batch in _batches(said):
             for system in systems:
-                number += 1
-                found.sentences += await _say(system, number, said)
-        for over in _batches(overlaps()[:items]):
+                found.sentences += await _say(system, next(numbers), batch)
+        for sounds in _batches(over):
             for system in systems:
-                number += 1
-                asked, results = await _say_over(system, number, over)
-                found.sentences += asked
+                questioned, results = await _say_over(system, next(numbers), sounds)
+                found.sentences += questioned
                 found.overlaps += results
         busy, total = (after - start for after, start in zip(cpu_times(), before, strict=True))
         found.busy = round(busy / total, 2)
@@ -151,8 +161,8 @@ async def _say_over(
         for item in items:
             await scene.say_over(item)
     scene.look_up()
-    asked = _shown([result for result, _, _ in scene.sentences])
-    return asked, _shown([result for result, _, _ in scene.overlaps])
+    questioned = _shown([result for result, _, _ in scene.sentences])
+    return questioned, _shown([result for result, _, _ in scene.overlaps])
 
 
 @asynccontextmanager

@@ -47,6 +47,9 @@ MIDDLE = (0.25, 0.75)
 ONE_SENTENCE = ("two_cities",)
 """Recordings whose whole text is one sentence, so that every pause lies inside it."""
 
+INSERTED = 13
+"""So many utterances get a pause, the first of each recording first."""
+
 INTERRUPTS_S = 3.2
 """People's utterances that are spoken over the agent are at most so long: that they stop it is known soon."""
 INTERRUPTING_PEOPLE = 12
@@ -160,12 +163,13 @@ def _is_speech(samples: int) -> bool:
 def _inserted(said: Iterable[Utterance]) -> tuple[list[Sentence], list[Utterance]]:
     """A pause in each utterance that dips long enough in its middle; and those that do not."""
     lengths_ms = cycle(PAUSES_MS)
-    done, left = [], []
+    done: list[Sentence] = []
+    left = []
     for clip in said:
         dip = longest_dip(clip)
         if dip is None:
             left.append(clip)
-        else:
+        elif len(done) < INSERTED:
             done.append(with_pause(clip, dip, next(lengths_ms)))
     return done, left
 

@@ -19,10 +19,8 @@ from conversation.audio import Audio
 
 BETWEEN_S = 0.6
 """From an answer's end to the next sentence."""
-ANSWER_S = 5.0
+ANSWER_S = 6.0
 """An answer that has not begun so long after the end of a sentence is not waited for any longer."""
-FRAGMENT_S = 1.2
-"""Nor one to what is no whole sentence, after so long."""
 WATCH_S = 1.5
 """From the end of a sound over the agent until it is settled whether it stopped it."""
 LONGEST_S = 15.0
@@ -46,15 +44,14 @@ class Scene:
     """When the last sound over the agent was done with."""
 
     async def say_sentence(self, item: Sentence) -> SentenceResult:
-        """Says it, and waits for the answer to begin."""
+        """Says it, and waits for the answer to begin; to a fragment too, or the next were heard as its end."""
         result = SentenceResult(
             self.system, self.session, item.name, item.origin, item.pause_ms, item.pause_is, item.whole
         )
         since = len(self.client.notes)
         begin_s = await self._say(item.audio)
         end_s = begin_s + item.end_s
-        patience_s = ANSWER_S if item.whole else FRAGMENT_S
-        await self._until(lambda note: self._is_audible_since(note, end_s), since, end_s + patience_s)
+        await self._until(lambda note: self._is_audible_since(note, end_s), since, end_s + ANSWER_S)
         window = Window(begin_s + item.onset_s, end_s, since, len(self.client.notes))
         self.sentences.append((result, item, window))
         return result
