@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from statistics import median
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from conversation.audio import Audio
+from bench.endpoints import heard_turns
+from bench.speech import room_noise, speech_set
+from conversation.audio import HEARING_HZ, Audio
 from conversation.errors import ConfigError, StageFailed
+from conversation.settings import Tuning, TurnDetection
 from conversation.stages import FRAME_SAMPLES
 from deployments import weights
 from deployments.vad.silero import STATE_VALUES, Silero
@@ -113,3 +118,18 @@ async def test_a_wrong_shape_is_named(
 def test_weights_that_are_no_model_are_a_mistake_in_the_configuration(recordings: object) -> None:
     with pytest.raises(ConfigError, match="vad stage"):
         Silero(weights=str(recordings))
+
+
+async def test_a_silence_of_200_ms_is_known_when_it_has_lasted_that_long(silero: Silero) -> None:
+    """Silero alone notices an end 120 ms late, half of the time. The marks are the set's, by loudness."""
+    detection = TurnDetection(silence_duration_ms=200)
+    late_ms = []
+    for clip in speech_set("reading", "human"):
+        said = clip.audio().samples
+        sound = np.concatenate([said, np.zeros(HEARING_HZ, np.float32)])
+        room = Audio(sound + room_noise(len(sound), -65.0), HEARING_HZ)
+        turns = await heard_turns(room, silero, detection, Tuning())
+        late_ms.append(turns[-1].stop * 1000 / HEARING_HZ - clip.end_ms)
+    assert median(late_ms) == pytest.approx(200, abs=30)
+    assert min(late_ms) > 100
+    assert max(late_ms) < 350
