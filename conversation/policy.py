@@ -111,7 +111,6 @@ POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (Verdict.PASSES, Reply.SPEAKING): _NOTHING,
     (Verdict.PASSES, Reply.HELD): Rule(Action.RESUME),
     (Words.GROW, Reply.IDLE): Rule(Action.READ_AHEAD, when="read_ahead"),
-    (Words.GROW, Reply.PROVISIONAL): _NOTHING,
     (Words.GROW, Reply.SPEAKING): _NOTHING,
     (Silence.LASTS, Reply.IDLE): Rule(Action.BEGIN, when="create_response"),
     (Silence.FOR_TOOLS, Reply.IDLE): Rule(Action.FILL),
