@@ -219,7 +219,7 @@ async def _voice(turn: Turn, clauses: asyncio.Queue[str | None], pieces: asyncio
 
 async def _wanted(turn: Turn) -> None:
     """Waits while more speech would be made than there should be before the turn is over."""
-    if turn.work.speech_s >= turn.tuning.prepared_s and not turn.gate.is_set():
+    if turn.work.speech_s >= turn.tuning.prepared_s:
         turn.work.rest()
         await turn.gate.wait()
 

@@ -44,7 +44,7 @@ class Scene:
     """When the last sound over the agent was done with."""
 
     async def say_sentence(self, item: Sentence) -> SentenceResult:
-        """Says it, and waits for the answer to begin; to a fragment too, or the next were heard as its end."""
+        """Says it, and awaits the beginning of the answer; to a fragment too, or the next were its end."""
         result = SentenceResult(
             self.system, self.session, item.name, item.origin, item.pause_ms, item.pause_is, item.whole
         )

@@ -27,8 +27,15 @@ from conversation.events import (
 )
 from conversation.items import MessageItem, TextPart
 from conversation.scripted import Line, Lines, ScriptedLlm
-from conversation.settings import ResponseRequest, Settings, SpeculationBudget, Tuning, TurnDetection
-from conversation.stages import Message, ReplyParams, ReplyPart, Tool, ToolCall
+from conversation.settings import (
+    Modality,
+    ResponseRequest,
+    Settings,
+    SpeculationBudget,
+    Tuning,
+    TurnDetection,
+)
+from conversation.stages import Message, ReplyParams, ReplyPart, TextDelta, Tool, ToolCall, Usage
 from conversation.timing import TurnTiming
 from conversation.workload import Need, Work, Workload
 from tests.scenarios.screenplay import Play, Seen, run_together
@@ -44,12 +51,13 @@ STORY = (
 class SlowReader(ScriptedLlm):
     """Never comes to the end of a prompt that it is only to read."""
 
-    reading = 0
+    begun = reading = 0
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), params: ReplyParams = ReplyParams()
     ) -> AsyncGenerator[ReplyPart, None]:
         if params.max_tokens == 0:
+            self.begun += 1
             self.reading += 1
             try:
                 await asyncio.Event().wait()
@@ -58,6 +66,17 @@ class SlowReader(ScriptedLlm):
         async with aclosing(super().reply(messages, tools, params)) as parts:
             async for part in parts:
                 yield part
+
+
+class Chunky(ScriptedLlm):
+    """Writes nine tokens at once."""
+
+    async def reply(
+        self, messages: Sequence[Message], tools: Sequence[Tool] = (), params: ReplyParams = ReplyParams()
+    ) -> AsyncGenerator[ReplyPart, None]:
+        if params.max_tokens != 0:
+            yield TextDelta("This goes out in a single delta, all of it.")
+            yield Usage(1, 9)
 
 
 def question(*answers: Line | str, **given: object) -> Play:
@@ -254,6 +273,18 @@ def test_words_written_in_vain_use_up_the_minutes_allowance() -> None:
     assert seen.of(TurnTimed)[0].timing.in_vain.tokens == 8
 
 
+@pytest.mark.parametrize(
+    ("llm", "tokens"), [(ScriptedLlm(script=[Line("one two three", hangs=True), SLOW]), 3), (Chunky(), 9)]
+)
+def test_they_are_counted_by_the_model_if_it_came_to_that_else_by_its_deltas(
+    llm: ScriptedLlm, tokens: int
+) -> None:
+    play = hesitant(1, llm=())
+    play.llm = llm
+
+    assert timing(play.run(until_s=7.0)).in_vain.tokens == tokens
+
+
 def test_so_does_speech() -> None:
     budget = SpeculationBudget(speech_s_per_min=0.5)
     play = hesitant(1, llm=["In vain, alas.", SLOW], tuning=Tuning(speculation_budget=budget))
@@ -317,6 +348,16 @@ def test_reading_ahead_gives_way_to_whoever_waits() -> None:
     play.at(1.5, lambda _: other.begin()).run(until_s=6.0)
 
     assert reading == [1, 0, 0]
+
+
+def test_what_a_session_reads_ahead_next_takes_the_place_of_what_it_read_before() -> None:
+    play = Play(asr=["what time is it"], workload=Workload(places=1)).user_speaks(1.0, 2.2)
+    play.llm = reader = SlowReader()
+
+    play.run(until_s=2.2)
+
+    assert reader.begun >= 3
+    assert reader.reading == 0  # it was hung up
 
 
 def test_and_to_what_is_prepared() -> None:
@@ -397,6 +438,36 @@ def test_a_released_answer_is_one_that_somebody_waits_for() -> None:
     assert room == [True, False, False, True]
 
 
+def test_it_does_not_give_way() -> None:
+    workload = Workload(places=1)
+    other = Work(workload)
+    play = question(Line(STORY, each_s=0.1), workload=workload).at(AFTER_THE_END_S, lambda _: other.begin())
+
+    assert play.run(until_s=15.0).said == STORY
+
+
+@pytest.mark.parametrize(("modality", "time_s"), [("audio", 4.0), ("text", IN_THE_PAUSE_S)])
+def test_what_is_computed_takes_no_place_while_it_is_heard_or_waits(
+    modality: Modality, time_s: float
+) -> None:
+    workload = Workload(places=1)
+    room: list[bool] = []
+    play = question(STORY, workload=workload, settings=Settings(modality=modality))
+    play.at(time_s, lambda _: room.append(workload.has_room(Need.PREPARED)))
+
+    seen = play.run(until_s=15.0)
+
+    assert room == [True]
+    assert seen.said == STORY
+
+
+def test_who_asks_in_the_pause_gets_the_place_of_what_was_prepared() -> None:
+    play = question("In vain.", "It is noon.", workload=Workload(places=1))
+    play.at(IN_THE_PAUSE_S, lambda c: c.respond(ResponseRequest())).lines_may_be_left()
+
+    assert play.run(until_s=2.7).said == "It is noon."
+
+
 def test_an_answer_out_of_band_is_waited_for_too() -> None:
     workload = Workload(places=1)
     room: list[bool] = []
@@ -434,6 +505,20 @@ def test_however_an_answer_ends_its_place_is_free_again(end: str) -> None:
 
 
 # --- load: with many sessions, the first thing to go
+
+
+def test_one_out_of_band_that_is_cancelled_takes_no_place() -> None:
+    workload = Workload(places=1)
+    play = Play(llm=[FOR_EVER], workload=workload)
+    play.at(1.0, lambda c: c.respond(ResponseRequest(aside=True, modality="text")))
+    play.at(2.0, lambda c: c.cancel_response(play.seen.of(ResponseStarted)[0].response.id))
+    room: list[bool] = []
+    for time_s in (1.5, 2.5):
+        play.at(time_s, lambda _: room.append(workload.has_room(Need.PREPARED)))
+
+    play.run(until_s=3.0)
+
+    assert room == [False, True]
 
 
 def test_with_many_sessions_nothing_is_prepared_nor_read_ahead() -> None:

@@ -20,6 +20,7 @@ from realtime.parse import MAX_APPEND_BYTES
 from realtime.session import Opening, converse
 from tests import virtual_time
 from tests.scenarios.wire import CHUNK_S, PUSH_TO_TALK, STORY, TEXT_ONLY, WIRE_HZ, Wire, play, text_item
+from tests.scenarios.wire_promises import check_promises
 
 
 def test_a_spoken_turn_is_answered_in_speech() -> None:
@@ -167,6 +168,30 @@ def test_barge_in_as_stock_clients_do_it() -> None:
     assert retrieved["item"]["status"] == "incomplete"
     types = [event["type"] for event in wire.sent]
     assert types.index("response.done") < types.index("response.created", types.index("response.done"))
+
+
+@pytest.mark.parametrize("antiphon", [None, {"events": True}, {"hold": True}])
+@pytest.mark.parametrize(("sound", "ends"), [("uh-huh", ["completed"]), ("stop", ["cancelled", "completed"])])
+def test_a_hold_is_told_to_those_who_obey_it(
+    antiphon: dict[str, Any] | None, sound: str, ends: list[str]
+) -> None:
+    async def scene(wire: Wire) -> None:
+        voice = asyncio.create_task(wire.voice((1.0, 2.2), (4.0, 4.4), until_s=10.0))
+        await wire.until("response.done", len(ends))
+        await voice
+
+    wire = play(
+        scene, asr=["tell me a story", sound], llm=[STORY, "Alright."][: len(ends)], antiphon=antiphon
+    )
+
+    holds = [kind for kind in wire.story if kind.startswith("antiphon.output")]
+    if antiphon != {"hold": True}:
+        assert not holds
+    else:
+        resumed = ["antiphon.output.resume"] if ends == ["completed"] else []
+        assert holds == ["antiphon.output.hold", *resumed]
+    assert [event["response"]["status"] for event in wire.of("response.done")] == ends
+    check_promises(wire)
 
 
 def test_a_client_may_cancel() -> None:
