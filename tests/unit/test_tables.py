@@ -56,9 +56,9 @@ def test_every_action_of_the_policy_is_one_that_the_reply_can_take(event: Happen
 
 
 def test_only_what_cannot_meet_is_missing_from_the_policy() -> None:
-    """A provisional reply exists only while the floor is paused, and no words grow; a silence lasts when nobody
-    speaks; only what is prepared can give way; a filler is heard. A held one exists while a sound is weighed:
-    then neither the floor nor words decide, and a commit is a verdict."""
+    """A provisional reply exists only while the floor is paused, and no words grow; a silence lasts when
+    nobody speaks; only what is prepared gives way; a filler is heard. A held one exists while a sound is
+    weighed: then neither the floor nor words decide, and a commit is a verdict."""
     missing = set(product(EVENTS, Reply)) - set(POLICY)
     assert missing == {
         (FloorEvent.ONSET, Reply.PROVISIONAL),
