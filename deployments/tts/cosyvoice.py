@@ -107,7 +107,8 @@ class CosyVoice:
         self._warm_up()
 
     async def speak(self, text: str, voice: str, speed: float = 1.0) -> AsyncGenerator[Audio, None]:
-        """As in `Tts`; 24 kHz, CosyVoice 1 has 22.05 kHz. Speeds other than 1 are made by a time-stretch.
+        """As in `Tts`, without the times of words, which its tokens do not tell; 24 kHz, CosyVoice 1 has
+        22.05 kHz. Speeds other than 1 are made by a time-stretch.
 
         Cancelled, it leaves the language model at its next token, and the sound at the end of the chunk under
         way. Raises StageFailed when the language model fails or hangs, or the text is too long.

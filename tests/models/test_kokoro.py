@@ -6,13 +6,16 @@ import asyncio
 import itertools
 import re
 from contextlib import aclosing
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import jiwer
 import numpy as np
 import pytest
 
+from bench.word_times import pause_ends_s
 from conversation.audio import Audio, Samples
 from conversation.errors import ConfigError
 from conversation.stages import Hints
@@ -22,7 +25,7 @@ from deployments.tts.kokoro import LONGEST_SENTENCE, Kokoro
 from deployments.tts.kokoro_graphs import FRAME_SAMPLES, RATE_HZ
 from deployments.tts.phonemes import sentences
 from tests.mandarin import heard, syllable_errors
-from tests.speech import said, sound
+from tests.speech import said, sound, times
 
 pytestmark = pytest.mark.mandarin
 
@@ -124,6 +127,30 @@ async def test_sessions_take_turns_and_do_not_mix(kokoro: Kokoro) -> None:
     assert len(list(itertools.groupby(order))) > 4, order
     for one, other in zip(alone, together, strict=True):
         assert np.array_equal(one.samples, other.samples)
+
+
+async def test_words_begin_where_the_sound_does_after_a_pause(kokoro: Kokoro) -> None:
+    texts = {
+        "af_heart": "One, two, three, four, five.",
+        "zf_xiaobei": "你好，我们走吧，如果你愿意，我们再来。",
+    }
+    off_s = []
+    for voice, text in texts.items():
+        parts = await said(kokoro, text, voice)
+        begin_s = [word.start_s for before, word in pairwise(times(parts)) if before.text[-1] in ",，"]
+        ends_s = pause_ends_s(sound(parts, RATE_HZ))
+        off_s += [min(abs(end_s - at_s) for end_s in ends_s) for at_s in begin_s]
+    assert len(off_s) == 7
+    assert median(off_s) < 0.05
+    assert max(off_s) < 0.2
+
+
+async def test_a_number_and_an_english_word_in_a_chinese_sentence_are_one_word_each(kokoro: Kokoro) -> None:
+    told = times(await said(kokoro, "下午3:45打开Python文件。"))
+    assert [word.text for word in told] == [*"下午", "3:45", *"打开", "Python", *"文件。"]
+    number, python = told[2], told[5]
+    assert number.end_s - number.start_s > 0.7, "six characters are spoken"
+    assert python.end_s - python.start_s > 0.25
 
 
 @pytest.mark.parametrize("voice", ["zf_xiaobei", "zm_yunxi"])

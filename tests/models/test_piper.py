@@ -9,7 +9,9 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import jiwer
 import numpy as np
@@ -17,13 +19,14 @@ import onnxruntime
 import pytest
 import soxr
 
-from conversation.audio import HEARING_HZ, Audio
+from bench.word_times import pause_ends_s
+from conversation.audio import HEARING_HZ, Audio, join, silence
 from conversation.errors import ConfigError
 from deployments import weights
 from deployments.asr.moonshine import Moonshine
 from deployments.tts.piper import Piper
 from deployments.tts.streaming_graphs import streaming_graphs, voice_file
-from tests.speech import said, sound
+from tests.speech import said, sound, times
 
 RATE_HZ = 22_050
 SENTENCE = "The quick brown fox jumps over the lazy dog near the river."
@@ -155,6 +158,29 @@ async def test_speed_scales_the_length(piper: Piper, speed: float) -> None:
     natural, scaled = await spoken(piper, SENTENCE), await spoken(piper, SENTENCE, speed)
     # The durations are sampled, and the pauses at the ends are cut to the same length.
     assert 0.8 < scaled.duration_s * speed / natural.duration_s < 1.25
+
+
+async def test_words_begin_where_the_sound_does_after_a_pause(piper: Piper) -> None:
+    parts = await said(piper, "Well, maybe, if you like, some other day, we can go there, together.")
+    begin_s = [word.start_s for before, word in pairwise(times(parts)) if before.text.endswith(",")]
+    ends_s = pause_ends_s(sound(parts, RATE_HZ))
+    off_s = [min(abs(end_s - at_s) for end_s in ends_s) for at_s in begin_s]
+    assert len(off_s) == 5
+    assert median(off_s) < 0.04
+    assert max(off_s) < 0.15
+
+
+async def test_up_to_the_end_of_a_word_the_words_before_it_are_heard(
+    piper: Piper, moonshine: Moonshine
+) -> None:
+    parts = await said(piper, SENTENCE)
+    whole, told = sound(parts, RATE_HZ), times(parts)
+    expected, transcripts = [], []
+    for last in (3, 5, 8, 11):
+        expected.append(words(" ".join(word.text for word in told[: last + 1])))
+        played = whole[: round(told[last].end_s * RATE_HZ)]
+        transcripts.append(await heard(moonshine, join([played, silence(0.3, RATE_HZ)], RATE_HZ)))
+    assert jiwer.wer(expected, transcripts) < 0.15, transcripts
 
 
 async def test_silence_around_speech_is_short(piper: Piper) -> None:
