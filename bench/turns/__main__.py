@@ -27,6 +27,7 @@ from bench.processes import cpu_times
 from bench.report import circumstances, table, write
 from bench.server import Address, server
 from bench.systems import System
+from bench.turns.ears import onsets_ms
 from bench.turns.items import Overlap, Sentence, overlaps, questions, sentences
 from bench.turns.lost import Comparison, comparisons, lost_samples
 from bench.turns.play import BETWEEN_S, Scene
@@ -44,6 +45,7 @@ from bench.turns.scores import (
     waits,
 )
 from deployments.config import load_config
+from deployments.loading import load
 
 AGENT, LOST = CONFIGS["talkative"], "bench/turns/lost.yaml"
 
@@ -82,6 +84,7 @@ def main() -> None:
     if said or over:
         with _running(arguments.url) as url:
             found = asyncio.run(measure(url, said, over, alone=arguments.alone))
+        asyncio.run(_listen_alone(found, over))
     if "lost" in arguments.parts and not arguments.url:
         with server(LOST) as url:
             compared = asyncio.run(comparisons(_socket(url), SETTINGS))
@@ -89,6 +92,14 @@ def main() -> None:
     path = write(arguments.name, report)
     _print(report)
     print(path, draw(arguments.name, of="turns"), sep="\n")
+
+
+async def _listen_alone(found: Found, over: Sequence[Overlap]) -> None:
+    """Tells each result what the VAD would have heard."""
+    config = load_config(AGENT)
+    alone_ms = await onsets_ms(over, load(config.vad.model, config.vad.options), config.conversation)
+    for result in found.overlaps:
+        result.vad_ms = alone_ms[result.item]
 
 
 def _parts(names: str) -> list[str]:

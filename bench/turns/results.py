@@ -50,6 +50,7 @@ class OverlapResult:
 
     Attributes:
         sound_ms: how long it lasts.
+        vad_ms: where a VAD that heard the sound alone puts its onset; see ears.py.
         hold_ms: the agent paused.
         verdict_ms: the server said that what is not played yet shall be dropped.
         resumed_ms: the agent went on after a hold.
@@ -65,6 +66,7 @@ class OverlapResult:
     into_s: float
     sound_ms: float
     outcome: Outcome = "not played"
+    vad_ms: float | None = None
     hold_ms: float | None = None
     verdict_ms: float | None = None
     resumed_ms: float | None = None

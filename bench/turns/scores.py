@@ -277,9 +277,16 @@ def _within(
 
 
 def _slow(values: Sequence[tuple[float, OverlapResult]], limit: float) -> str:
-    """Those beyond the limit, the slowest first, with what was known when."""
+    """What is known of those beyond the limit, and the slowest of them."""
     slow = sorted(((value, r) for value, r in values if value > limit), key=lambda one: -one[0])
-    return "; ".join(
-        f"{r.item} {value:.0f}" + (f" (hold {r.hold_ms:.0f})" if r.hold_ms is not None else "")
-        for value, r in slow[:SLOWEST]
-    )
+    names = ", ".join(f"{r.item} {value:.0f}" for value, r in slow[:SLOWEST])
+    marks = {mark: percentiles(measure(r) for _, r in slow) for mark, measure in MARKS.items()}
+    medians = ", ".join(f"{mark} {ms['p50']:.0f}" for mark, ms in marks.items() if ms)
+    return f"medians of those beyond it: {medians}. {names}"
+
+
+MARKS: dict[str, Measure] = {
+    "onset as the VAD alone hears it": lambda result: result.vad_ms,
+    "hold": lambda result: result.hold_ms,
+    "verdict": lambda result: result.verdict_ms,
+}
