@@ -45,7 +45,12 @@ async def peer_server(*, stages: Stages, turn: Turn) -> AsyncIterator[Address]:
     command = ["-m", "bench.peers.pipecat.bot", "--stages", stages, "--turn", turn, "--port", str(port)]
     with tempfile.TemporaryFile("w+") as output:
         process = await asyncio.create_subprocess_exec(
-            PYTHON, *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=output
+            PYTHON,
+            *command,
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,  # Linux shares a busy machine out by sessions: as for our own server
         )
         try:
             await _until_ready(process, output)
