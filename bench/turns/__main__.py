@@ -156,12 +156,24 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 async def _say(system: System, number: int, items: Sequence[Sentence]) -> list[SentenceResult]:
-    async with _scene(system, number) as scene:
-        for item in items:
-            await scene.say_sentence(item)
-            await scene.silence()
-    scene.look_up()
-    return _shown([result for result, _, _ in scene.sentences])
+    results: list[SentenceResult] = []
+    for within in _until_fragments(items):
+        async with _scene(system, number) as scene:
+            for item in within:
+                results.append(await scene.say_sentence(item))
+                if item.whole:
+                    await scene.silence()
+        scene.look_up()
+    return _shown(results)
+
+
+def _until_fragments(items: Sequence[Sentence]) -> Iterator[Sequence[Sentence]]:
+    """Cut after each that is no whole sentence: in the same session the next would be heard as its end."""
+    start = 0
+    for end, item in enumerate(items, 1):
+        if not item.whole or end == len(items):
+            yield items[start:end]
+            start = end
 
 
 async def _say_over(

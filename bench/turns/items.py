@@ -52,11 +52,12 @@ INSERTED = 13
 
 INTERRUPTS_S = 3.2
 """People's utterances that are spoken over the agent are at most so long: that they stop it is known soon."""
-INTERRUPTING_PEOPLE = 12
+INTERRUPTING_PEOPLE = 10
 """How many of them."""
 
 INTO_S = (1.0, 1.5, 2.2, 3.0)
-"""So long after the agent was first heard, or the sound before was over, the next begins; in turn."""
+"""So long after the agent was first heard, or the sound before was over, the next begins; in turn, and at
+least WATCH_S (play.py) after it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ BETWEEN_S = 0.6
 """From an answer's end to the next sentence."""
 ANSWER_S = 6.0
 """An answer that has not begun so long after the end of a sentence is not waited for any longer."""
-WATCH_S = 1.5
+FRAGMENT_S = 0.3
+"""What is no whole sentence is the last thing said in its session, which ends so long after it."""
+WATCH_S = 1.2
 """From the end of a sound over the agent until it is settled whether it stopped it."""
 LONGEST_S = 15.0
 """An answer that has been heard for so long might end during the next sound: another one is asked for."""
@@ -41,17 +43,18 @@ class Scene:
     overlaps: list[tuple[OverlapResult, str, Window]] = field(default_factory=list)
     _said_until_s: float = 0.0
     _settled_s: float = 0.0
-    """When the last sound over the agent was done with."""
+    """When the last sound over the agent ended."""
 
     async def say_sentence(self, item: Sentence) -> SentenceResult:
-        """Says it, and awaits the beginning of the answer; to a fragment too, or the next were its end."""
+        """Says it, and awaits the beginning of the answer, if it is a whole one."""
         result = SentenceResult(
             self.system, self.session, item.name, item.origin, item.pause_ms, item.pause_is, item.whole
         )
         since = len(self.client.notes)
         begin_s = await self._say(item.audio)
         end_s = begin_s + item.end_s
-        await self._until(lambda note: self._is_audible_since(note, end_s), since, end_s + ANSWER_S)
+        patience_s = ANSWER_S if item.whole else FRAGMENT_S
+        await self._until(lambda note: self._is_audible_since(note, end_s), since, end_s + patience_s)
         window = Window(begin_s + item.onset_s, end_s, since, len(self.client.notes))
         self.sentences.append((result, item, window))
         return result
@@ -86,7 +89,7 @@ class Scene:
         if await self._until(lambda note: self._ends(note, response), since, end_s + WATCH_S):
             await self._until(lambda note: self._is_audible_since(note, end_s), since, end_s + ANSWER_S)
         window = Window(begin_s + item.onset_s, end_s, since, len(self.client.notes))
-        self._settled_s = _now_s()
+        self._settled_s = end_s
         self.overlaps.append((result, response, window))
 
     def look_up(self) -> None:
