@@ -133,7 +133,7 @@ class Answer:
             self._playback_start = self._playback.sent_samples
         self._clauses[-1].samples += len(audio)
         self._sound.add(audio)
-        self._playback.sent(len(audio))
+        self._playback.sent(audio)
         self._emit(OutputAudio(self.response.id, begun.item.id, audio, begun.output_index))
 
     def hold(self) -> None:

@@ -50,7 +50,7 @@ class Answering:
     ) -> None:
         self._session, self._speculation, self._fillers = session, speculation, fillers
         self._fell_silent, self._needed = fell_silent, needed
-        self._playback = Playback(session.output_hz)
+        self._playback = Playback(session.output_hz, session.loudspeaker)
         self._lead = Lead(session.tuning.lead_ms / 1000, session.tuning.most_lead_ms / 1000)
         self.reply = Reply.IDLE
         self._turn: Turn | None = None

@@ -69,10 +69,12 @@ class Ears:
         return Frame(self.position, self._pending.samples[:FRAME_SAMPLES])
 
     def pass_by(self, frame: Frame) -> bool:
-        """The frame has been listened to. False when it was taken by somebody meanwhile."""
+        """The frame has been listened to, and is kept as it is given here. False when it was taken by
+        somebody meanwhile."""
         if frame.start_sample != self.position:
             return False
-        self._advance(FRAME_SAMPLES)
+        self._pending = self._pending[FRAME_SAMPLES:]
+        self._keep(frame.samples)
         return True
 
     def since(self, sample: int) -> Audio:
@@ -82,8 +84,8 @@ class Ears:
     def take(self) -> Audio:
         """Everything not yet listened to; nobody will listen to it."""
         self._gather()
-        taken = self._pending
-        self._advance(len(taken))
+        taken, self._pending = self._pending, silence(0, HEARING_HZ)
+        self._keep(taken.samples)
         return taken
 
     def _gather(self) -> None:
@@ -91,8 +93,7 @@ class Ears:
         self._new.clear()
         self._new_samples = 0
 
-    def _advance(self, samples: int) -> None:
-        passed, self._pending = self._pending[:samples], self._pending[samples:]
-        self.position += samples
-        kept = np.concatenate([self._kept.samples, passed.samples])
+    def _keep(self, passed: Samples) -> None:
+        self.position += len(passed)
+        kept = np.concatenate([self._kept.samples, passed])
         self._kept = Audio(kept[max(0, len(kept) - self._keep_samples) :], HEARING_HZ)

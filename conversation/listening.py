@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from conversation.audio import HEARING_HZ, Audio
 from conversation.ears import Ears, Frame
+from conversation.echo import UNDECIDED_FRAMES, Decided, Echo, Heard
 from conversation.endpointing import Endpointing, FloorMove
 from conversation.errors import ClientError, StageError
 from conversation.events import (
@@ -29,7 +30,7 @@ from conversation.items import AudioPart, MessageItem, new_id
 from conversation.judging import judge
 from conversation.session import Session
 from conversation.settings import Settings, Tuning, TurnDetection
-from conversation.stages import VadState
+from conversation.stages import FRAME_MS, VadState
 from conversation.utterance import Utterance
 
 _log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Listening:
         self._session, self._moved, self._growing, self._is_turn = session, moved, growing, is_turn
         self._ears = Ears(keep_s=_kept_s(session.settings, session.tuning))
         self._endpointing = _endpointing(session)
+        self._echo = Echo(session.loudspeaker) if session.loudspeaker is not None else None
         self._vad_state: VadState | None = None
         self._utterance: Utterance | None = None
         self._unannounced_sample: int | None = None
@@ -99,18 +101,21 @@ class Listening:
                 self._on_move(FloorMove(FloorEvent.END, self._ears.received))
                 continue
             probability = await self._probability(frame)
-            if not self._ears.pass_by(frame):
+            heard = self._without_echo(frame, probability)
+            if not self._ears.pass_by(heard.frame):
                 continue
             self._room.set()
             if self._utterance is not None:
-                self._utterance.add(Audio(frame.samples, HEARING_HZ))
-            if probability is not None:
-                for move in self._endpointing.step(probability, frame.start_sample, frame.samples):
+                self._utterance.add(Audio(heard.frame.samples, HEARING_HZ))
+            for probable, frame in heard.decided:
+                for move in self._endpointing.step(probable, frame.start_sample, frame.samples):
                     self._on_move(move)
 
     async def hear(self, audio: Audio) -> bool:
         """Waits while more than `backlog_s` is still to be listened to; returns whether it had to."""
         self._ears.hear(audio)
+        if self._echo is not None:
+            self._echo.received(self._ears.received, asyncio.get_running_loop().time())
         if self._session.settings.turn_detection is None:
             self._pushed().add(self._ears.take())
         waited = False
@@ -198,6 +203,13 @@ class Listening:
             _log.warning("session %s: %s", self._session.id, error)
             return None
         return float(probabilities[0])
+
+    def _without_echo(self, frame: Frame, probability: float | None) -> Heard:
+        if probability is None:
+            return Heard(frame, ())
+        if self._echo is None:
+            return Heard(frame, (Decided(probability, frame),))
+        return self._echo.hear(frame, probability)
 
     def _on_move(self, move: FloorMove) -> None:
         """What a move means for the user's words; then whoever decides about the agent's is told."""
@@ -365,7 +377,8 @@ def _endpointing(session: Session, settings: Settings | None = None) -> Endpoint
 def _kept_s(settings: Settings, tuning: Tuning) -> float:
     """An onset is noticed late, and its padding lies before it."""
     padding_ms = settings.turn_detection.prefix_padding_ms if settings.turn_detection else 0
-    return (padding_ms + tuning.onset_ms) / 1000 + 0.1
+    undecided_ms = UNDECIDED_FRAMES * FRAME_MS if tuning.echo else 0
+    return (padding_ms + undecided_ms + tuning.onset_ms) / 1000 + 0.1
 
 
 def _ms(samples: int) -> int:

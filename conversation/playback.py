@@ -7,24 +7,36 @@ from __future__ import annotations
 
 import asyncio
 
+from conversation.audio import HEARING_HZ, Audio, silence
+from conversation.loudspeaker import Loudspeaker
+
 
 class Playback:
-    """The ledger of the audio sent to one client."""
+    """The ledger of the audio sent to one client.
 
-    def __init__(self, rate_hz: int) -> None:
-        self._rate_hz = rate_hz
+    Args:
+        loudspeaker: told what sounds when, where somebody wants to know.
+    """
+
+    def __init__(self, rate_hz: int, loudspeaker: Loudspeaker | None = None) -> None:
+        self._rate_hz, self._loudspeaker = rate_hz, loudspeaker
         self._ends_s = 0.0
         """Loop time at which all that was sent will have been played."""
         self.sent_samples = 0
         self._kept_s: float | None = None
         """What a client that holds has left to play, while it does."""
+        self._kept_sound = silence(0, HEARING_HZ)
+        """The same as sound, for the loudspeaker."""
         self._flows = asyncio.Event()
         self._flows.set()
 
-    def sent(self, samples: int) -> None:
-        """The client was just handed so many more samples."""
-        self._ends_s = max(self._ends_s, _now_s()) + samples / self._rate_hz
-        self.sent_samples += samples
+    def sent(self, audio: Audio) -> None:
+        """The client was just handed it."""
+        begins_s = max(self._ends_s, _now_s())
+        self._ends_s = begins_s + len(audio) / self._rate_hz
+        self.sent_samples += len(audio)
+        if self._loudspeaker is not None:
+            self._loudspeaker.play(audio, begins_s)
 
     @property
     def ahead_s(self) -> float:
@@ -66,11 +78,15 @@ class Playback:
         self._flows.clear()
         if at_once:
             self._kept_s = self.ahead_s
+            if self._loudspeaker is not None:
+                self._kept_sound = self._loudspeaker.stop(_now_s())
 
     def resume(self) -> None:
         """Goes on; without effect when nothing is held."""
         if self._kept_s is not None:
             self._ends_s, self._kept_s = _now_s() + self._kept_s, None
+            if self._loudspeaker is not None:
+                self._loudspeaker.play(self._kept_sound, _now_s())
         self._flows.set()
 
     def dropped(self) -> None:
@@ -78,6 +94,8 @@ class Playback:
         self.sent_samples = self.played_samples
         self._ends_s, self._kept_s = _now_s(), None
         self._flows.set()
+        if self._loudspeaker is not None:
+            self._loudspeaker.stop(self._ends_s)
 
 
 def _now_s() -> float:

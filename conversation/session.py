@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from conversation.events import Event
 from conversation.history import History
+from conversation.loudspeaker import Loudspeaker
 from conversation.settings import Settings, Tuning
 from conversation.stages import Stages
 from conversation.workload import Workload
@@ -23,6 +24,7 @@ class Session:
         emit: told every event, in order, within the call that causes it.
         workload: what all the sessions of this process ask of the machine.
         tasks: the parent of every task of the session.
+        loudspeaker: what the client plays, where its echo is looked for.
     """
 
     id: str
@@ -34,6 +36,8 @@ class Session:
     workload: Workload
     history: History = field(init=False)
     tasks: asyncio.TaskGroup = field(init=False, default_factory=asyncio.TaskGroup)
+    loudspeaker: Loudspeaker | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.history = History(self.output_hz)
+        self.loudspeaker = Loudspeaker() if self.tuning.echo else None

@@ -198,6 +198,8 @@ class Tuning(_Strict):
     """The same while this machine is late."""
     ahead_s: Seconds = 10.0
     """How far ahead of playback speech is synthesised."""
+    echo: bool = True
+    """The agent's own voice that comes back from a client without echo cancellation is nobody's."""
     mute_s: Seconds = 2.0
     """A client that sends nothing for so long while its user speaks counts as silent."""
     backlog_s: Seconds = 300.0

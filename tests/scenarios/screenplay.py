@@ -120,6 +120,7 @@ class Play:
         turn: Lines | None = None,
         settings: Settings | None = None,
         tuning: Tuning | None = None,
+        echo: bool = False,
         repeat: bool = False,
         workload: Workload | None = None,
     ) -> None:
@@ -129,7 +130,8 @@ class Play:
         self.turn = ScriptedEndOfTurn(script=turn or ())
         self._is_judged = turn is not None
         self.settings = settings or Settings(transcribe=True)
-        self.tuning = tuning or Tuning()
+        # The scripted voices are tones: of those, any one may be the echo of another.
+        self.tuning = (tuning or Tuning()).model_copy(update={"echo": echo})
         self._workload = workload
         self.conversation: Conversation
         self.seen = Seen()

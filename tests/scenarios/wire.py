@@ -152,7 +152,7 @@ def play(
                 stages,
                 replace(opening or Opening("m"), antiphon=antiphon),
                 defaults=settings or Settings(transcribe=True),
-                tuning=tuning or Tuning(),
+                tuning=(tuning or Tuning()).model_copy(update={"echo": False}),  # all voices are tones
                 limits=limits or Limits(),
             )
         )
