@@ -462,7 +462,7 @@ def test_what_is_computed_takes_no_place_while_it_is_heard_or_waits(
 
 
 def test_who_asks_in_the_pause_gets_the_place_of_what_was_prepared() -> None:
-    play = question("In vain.", "It is noon.", workload=Workload(places=1))
+    play = question(Line("In vain.", hangs=True), "It is noon.", workload=Workload(places=1))
     play.at(IN_THE_PAUSE_S, lambda c: c.respond(ResponseRequest())).lines_may_be_left()
 
     assert play.run(until_s=2.7).said == "It is noon."
