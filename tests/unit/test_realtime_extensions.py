@@ -6,9 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from starlette.websockets import WebSocket
 
 from conversation.errors import ClientError
 from conversation.settings import Filler, Settings, TurnDetection
+from deployments.ingress.app import opening_of
+from deployments.ingress.client_secrets import ClientSecrets
+from deployments.ingress.keys import KEYS, keys_in
 from realtime.beta import from_beta, to_beta
 from realtime.parse import decode
 from realtime.server_events import ServerEvents
@@ -164,6 +168,37 @@ def test_an_address_may_ask_for_them_too_but_not_where_there_are_no_responses() 
     assert now.extensions.paced
     listening = opened(Opening(transcription=True, antiphon={"hold": True}), "sess_1", OPERATORS)
     assert "antiphon" not in listening.on_the_wire()
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("model=m", None),
+        ("model=m&antiphon", {"events": True}),
+        ("antiphon=timing&model=m", {"events": True}),
+        ("model=m&antiphon=hold", {"events": True, "hold": True}),
+    ],
+)
+@pytest.mark.parametrize("with_secret", [False, True])
+def test_an_address_says_which(query: str, asked: dict[str, bool] | None, with_secret: bool) -> None:
+    keys = keys_in({KEYS: "a-key-of-16-characters"})
+    secrets = ClientSecrets(keys, OPERATORS)
+    key = secrets.made({})["value"] if with_secret else "a-key-of-16-characters"
+    scope = {
+        "type": "websocket",
+        "query_string": query.encode(),
+        "headers": [(b"authorization", f"Bearer {key}".encode())],
+        "subprotocols": [],
+    }
+
+    async def nothing(*_: Any) -> Any:
+        raise AssertionError("nobody reads or writes here")
+
+    opening = opening_of(WebSocket(scope, nothing, nothing), keys, secrets)
+    assert isinstance(opening, Opening)
+    assert opening.antiphon == asked
+    extensions = opened(opening, "sess_1", Settings()).extensions
+    assert (extensions.events, extensions.hold) == (bool(asked), "hold" in (asked or {}))
 
 
 def test_the_beta_has_them_where_it_has_their_neighbours() -> None:
