@@ -57,6 +57,8 @@ def test_english_words_tell(text: str, what: Seems) -> None:
         ("然后", UNFINISHED),
         ("我明天去北京，因为", UNFINISHED),
         ("我想", UNFINISHED),
+        ("我明天去北京，因為", UNFINISHED),
+        ("你會說英語嗎", FINISHED),
         ("嗯，", UNFINISHED),
         ("我要苹果和", UNFINISHED),
         ("帮我查一下 iPhone", EITHER),
