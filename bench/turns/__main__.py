@@ -251,6 +251,7 @@ def _sums(found: Found, system: str) -> dict[str, Any]:
     over = [result for result in found.overlaps if result.system == system]
     return {
         "false cut-offs in a pause": _told(cut_offs(said)),
+        "agent heard in a pause": _told(cut_offs(said, lambda result: result.heard_early)),
         "missed ends": _told(misses(said)),
         "wait after the true end": waits(said),
         "stopped the agent": _told(stops(over)),
@@ -267,7 +268,12 @@ def _told(shares: dict[str, Share]) -> dict[str, dict[str, Any]]:
 def _print(report: dict[str, Any]) -> None:
     for name, sums in report["systems"].items():
         print(f"\n{name}")
-        for title in ("false cut-offs in a pause", "missed ends", "stopped the agent"):
+        for title in (
+            "false cut-offs in a pause",
+            "agent heard in a pause",
+            "missed ends",
+            "stopped the agent",
+        ):
             print(f"\n{title}")
             for group, told in sums[title].items():
                 print(f"  {group:36} {told['count']:3} of {told['of']:3}")

@@ -140,18 +140,24 @@ def waits(sentences: Sequence[JSON]) -> str:
 
 def cuts(sentences: Sequence[JSON]) -> str:
     paused = [one for one in sentences if one["pause_ms"] is not None]
-    colours = {"waited": "good", "cut off": "bad"}
+    colours = {"waited": "good", "turn taken, unheard": "poor", "agent heard": "bad"}
     rows: dict[str, dict[str, int]] = {}
     for kind in dict.fromkeys(f"{one['origin']}, {one['pause_is']}" for one in paused):
         for system in SYSTEMS:
             same = [
-                one["cut_off"]
+                _fate(one)
                 for one in paused
                 if f"{one['origin']}, {one['pause_is']}" == kind and one["system"] == system
             ]
             if same:
-                rows[f"{kind}, {system}"] = {"waited": same.count(False), "cut off": same.count(True)}
+                rows[f"{kind}, {system}"] = {fate: same.count(fate) for fate in colours}
     return shares(rows, colours, "Cut-offs") if rows else nothing()
+
+
+def _fate(sentence: JSON) -> str:
+    if sentence["heard_early"]:
+        return "agent heard"
+    return "turn taken, unheard" if sentence["cut_off"] else "waited"
 
 
 def _by_system_and_origin(results: Sequence[JSON], measure: Callable[[JSON], float | None]) -> list[Series]:

@@ -21,6 +21,7 @@ class SentenceResult:
 
     Attributes:
         cut_off: while the sentence was under way its turn was taken, or the agent was heard.
+        heard_early: the latter.
         taken_ms: when that became known, after the speech fell silent in its pause.
         wait_ms: from its true end to the first sound of the answer that follows; None: none came.
         first_delta_ms: the first of it was here; its beginning may be silent.
@@ -36,6 +37,7 @@ class SentenceResult:
     pause_is: PauseIs | None
     whole: bool
     cut_off: bool = False
+    heard_early: bool = False
     taken_ms: float | None = None
     wait_ms: float | None = None
     first_delta_ms: float | None = None
@@ -105,6 +107,7 @@ def look_up_sentence(result: SentenceResult, item: Sentence, client: Client, win
     signs_s = [note.at_s for note in notes if note.signal == "stopped"] + [at_s for _, at_s in sounds_s]
     early_s = [at_s for at_s in signs_s if window.onset_s < at_s < window.end_s]
     result.cut_off = bool(early_s)
+    result.heard_early = any(window.onset_s < at_s < window.end_s for _, at_s in sounds_s)
     result.taken_ms = _ms(min(early_s) - quiet_s) if early_s else None
     for response, at_s in sounds_s:
         if at_s >= window.end_s:

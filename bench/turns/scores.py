@@ -61,12 +61,15 @@ def grouped(results: Iterable[R], key: Callable[[R], str]) -> dict[str, list[R]]
 # --- sentences
 
 
-def cut_offs(sentences: Sequence[SentenceResult]) -> dict[str, Share]:
+def cut_offs(
+    sentences: Sequence[SentenceResult],
+    so: Callable[[SentenceResult], bool] = lambda result: result.cut_off,
+) -> dict[str, Share]:
     """Of sentences with a long pause inside, by who spoke and how the pause came about."""
     paused = [result for result in sentences if result.pause_ms is not None]
     groups = grouped(paused, lambda result: f"{result.origin}, {result.pause_is} pause")
     everybody = grouped(paused, lambda result: f"{result.origin}, all")
-    return {name: share(group, lambda result: result.cut_off) for name, group in (everybody | groups).items()}
+    return {name: share(group, so) for name, group in (everybody | groups).items()}
 
 
 def misses(sentences: Sequence[SentenceResult]) -> dict[str, Share]:

@@ -163,12 +163,14 @@ def test_a_turn_that_is_taken_in_the_pause_is_a_cut_off_even_if_nothing_is_heard
     result = sentence_result()
     look_up_sentence(result, SENTENCE, client(noted(12.1, "stopped"), a=chunks(14.0)), SAID)
     assert (result.cut_off, result.taken_ms, result.wait_ms) == (True, 600.0, 500.0)
+    assert not result.heard_early
 
 
 def test_an_agent_that_is_heard_in_the_pause_has_cut_in() -> None:
     result = sentence_result()
     look_up_sentence(result, SENTENCE, client(a=chunks(12.0)), SAID)
     assert (result.cut_off, result.taken_ms, result.wait_ms) == (True, 500.0, None)
+    assert result.heard_early
 
 
 def overlap_result(**changes: Any) -> OverlapResult:
