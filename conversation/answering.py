@@ -124,14 +124,21 @@ class Answering:
         """Answers as soon as the answer under way has ended."""
         self._owed = asked
 
-    def interrupt(self, reason: Reason) -> None:
-        """Falls silent: the client is told at once, then the work is cancelled."""
+    def interrupt(self, reason: Reason, *, what_follows: bool = True) -> None:
+        """Falls silent: the client is told at once, then the work is cancelled.
+
+        Args:
+            what_follows: so is an answer that the client has asked for to follow a filler.
+        """
         turn = self._running()
+        again = what_follows and self._owed is not None and self._owed.by_client
         self._note(turn)
         turn.answer.close("cancelled", reason=reason)
         self._playback.dropped()
         self._cancel()
         self._over(ReplyEvent.INTERRUPT, turn)
+        if again:
+            self.interrupt(reason)
 
     def fade(self) -> None:
         """The user speaks: of an answer that was sent whole, a client throws away what it has not played."""

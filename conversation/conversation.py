@@ -197,7 +197,7 @@ class Conversation:
             raise ClientError(
                 "response_cancel_not_active", "Cancellation failed: no active response found", param
             )
-        self._answering.interrupt("client_cancelled")
+        self._answering.interrupt("client_cancelled", what_follows=response_id is None)
 
     def _on_floor(self, move: FloorMove, utterance: Utterance | None) -> None:
         """Carries out what the policy says of a move on the floor, at which `utterance` was open."""

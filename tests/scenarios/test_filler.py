@@ -6,6 +6,8 @@ patience a filler comes at 4.2 s. "One moment." takes 0.66 s to say.
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from conversation.conversation import Conversation
@@ -330,6 +332,25 @@ def test_who_speaks_first_is_answered_instead() -> None:
 def test_who_speaks_over_it_interrupts_it() -> None:
     seen = calls("Nine.", turns=2).user_speaks(4.4, 5.9).run(until_s=9.0)
     assert seen.ends == [("completed", None), ("cancelled", "turn_detected"), ("completed", None)]
+
+
+def test_who_speaks_over_it_interrupts_the_answer_that_was_to_follow() -> None:
+    """It was asked for before, and would talk over the user."""
+    play = calls("Nine.", turns=2).at(4.3, output_and_answer).user_speaks(4.4, 5.9)
+    seen = play.run(until_s=9.0)
+    interrupted = ("cancelled", "turn_detected")
+    assert seen.ends == [("completed", None), interrupted, interrupted, ("completed", None)]
+    assert seen.said.endswith("Nine.")
+
+
+def test_who_cancels_while_it_is_said_cancels_what_follows_unless_only_it_is_named() -> None:
+    def cancel(conversation: Conversation, *, by_id: bool) -> None:
+        conversation.cancel_response(play.seen.of(ResponseStarted)[-1].response.id if by_id else None)
+
+    for by_id, last in ((False, ("cancelled", "client_cancelled")), (True, ("completed", None))):
+        play = calls("Rain.").at(4.3, output_and_answer).lines_may_be_left()
+        seen = play.at(4.5, partial(cancel, by_id=by_id)).run(until_s=9.0)
+        assert seen.ends == [("completed", None), ("cancelled", "client_cancelled"), last]
 
 
 def test_the_client_may_cancel_it_as_any_response() -> None:
