@@ -32,8 +32,8 @@ VERSIONS = ("pipecat-ai", "onnxruntime", "xllamacpp", "streaming-vits", "numpy",
 """Of whose packages a report tells."""
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
-"""As Ray sets it for our models. Without it numpy's threads wait for each other while Smart Turn's features are
-made: measured here, 95 ms of processor time for each question instead of 50."""
+"""As Ray sets it for our models. Without it numpy's threads wait for each other while Smart Turn's features
+are made: measured here, 95 ms of processor time for each question instead of 50."""
 
 PYTHON = ROOT / ".venv-peers" / "pipecat" / "bin" / "python"
 READY = "ready"
