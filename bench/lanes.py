@@ -8,7 +8,8 @@ from typing import Any
 
 from bench.client import JSON
 from bench.peers import CONFIGS, Stages, Turn
-from bench.turns.scores import CLIENTS, Target
+from bench.turns.scores import CLIENTS
+from bench.turns.targets import Target
 from bench.waiting import Table, TurnResult, tables
 
 

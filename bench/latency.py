@@ -35,7 +35,7 @@ from bench.server import Address, server
 from bench.speech import Utterance, at_rate, interleaved, recordings, room_noise, utterances
 from bench.systems import System
 from bench.talking import QUIET_TURNS, converse
-from bench.turns.scores import Target
+from bench.turns.targets import Target
 from bench.waiting import TurnResult, counts, tables
 from conversation.audio import HEARING_HZ, Audio
 from conversation.settings import TurnDetection

@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
 from itertools import count, cycle
 from typing import Any, TypeVar
 
@@ -24,26 +23,16 @@ from bench.client import JSON
 from bench.page import draw
 from bench.peers import CONFIGS, Pipecat, peer_server, peer_versions
 from bench.processes import cpu_times
-from bench.report import circumstances, table, write
+from bench.report import circumstances, write
 from bench.server import Address, server
 from bench.systems import System
 from bench.turns.ears import onsets_ms
 from bench.turns.items import Overlap, Sentence, overlaps, questions, sentences
-from bench.turns.lost import Comparison, comparisons, lost_samples
+from bench.turns.lost import Comparison, comparisons
 from bench.turns.play import BETWEEN_S, Scene
-from bench.turns.results import OverlapResult, SentenceResult
-from bench.turns.scores import (
-    MISSED_S,
-    Share,
-    cut_offs,
-    disturbances,
-    misses,
-    outcomes,
-    reactions,
-    stops,
-    targets,
-    waits,
-)
+from bench.turns.results import Found, OverlapResult, SentenceResult
+from bench.turns.scores import MISSED_S
+from bench.turns.told import line, shown, told
 from deployments.config import load_config
 from deployments.loading import load
 
@@ -58,15 +47,7 @@ SETTINGS: JSON = asked({"type": "semantic_vad"})
 """Of this server's sessions. What others hear, that obey no hold, is reckoned from the same session."""
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Found:
-    """Of all systems together; each result names its own."""
-
-    sentences: list[SentenceResult] = field(default_factory=list)
-    overlaps: list[OverlapResult] = field(default_factory=list)
-    busy: float = 0.0
+R = TypeVar("R", SentenceResult, OverlapResult)
 
 
 def main() -> None:
@@ -90,7 +71,7 @@ def main() -> None:
             compared = asyncio.run(comparisons(_socket(url), SETTINGS))
     report = {**about, **_circumstances(found), **told(found, compared)}
     path = write(arguments.name, report)
-    _print(report)
+    print(shown(report))
     print(path, draw(arguments.name, of="turns"), sep="\n")
 
 
@@ -195,31 +176,10 @@ async def _scene(system: System, number: int) -> AsyncIterator[Scene]:
         yield Scene(client, system.name, number, cycle(questions()))
 
 
-def _shown(results: list[T]) -> list[T]:
+def _shown(results: list[R]) -> list[R]:
     for result in results:
-        print(_line(result), flush=True)
+        print(line(result), flush=True)
     return results
-
-
-def _line(result: object) -> str:
-    match result:
-        case SentenceResult():
-            waited = "no answer" if result.wait_ms is None else f"{result.wait_ms:.0f} ms"
-            outcome, times_ms = "cut off" if result.cut_off else "", waited
-        case OverlapResult():
-            marks_ms = (result.hold_ms, result.verdict_ms, result.resumed_ms, result.silence_ms.get("holds"))
-            outcome, times_ms = result.outcome, " ".join(_number(ms) for ms in marks_ms)
-        case _:
-            raise TypeError(result)
-    what = f"{result.system:9}{result.session:4}  {result.item:22}"
-    return f"{what} {outcome:17} {times_ms}  {result.understood}"
-
-
-def _number(value: float | None) -> str:
-    return f"{'-' if value is None else f'{value:.0f}':>6}"
-
-
-# --- the report
 
 
 def _circumstances(found: Found) -> dict[str, Any]:
@@ -230,65 +190,6 @@ def _circumstances(found: Found) -> dict[str, Any]:
         "unit": "ms",
         "missed_after_s": MISSED_S,
     }
-
-
-def told(found: Found, compared: list[Comparison]) -> dict[str, Any]:
-    """Everything that is known, the sums of it first."""
-    ours, peers = ([r for r in found.overlaps if r.system == name] for name in ("antiphon", "pipecat"))
-    said = [result for result in found.sentences if result.system == "antiphon"]
-    names = dict.fromkeys(result.system for result in found.sentences)
-    return {
-        "targets": [target.told() for target in targets(said, ours, peers, lost_samples(compared))],
-        "systems": {name: _sums(found, name) for name in names},
-        "resumed_answers": [asdict(one) for one in compared],
-        "sentences": [asdict(result) for result in found.sentences],
-        "overlaps": [asdict(result) for result in found.overlaps],
-    }
-
-
-def _sums(found: Found, system: str) -> dict[str, Any]:
-    said = [result for result in found.sentences if result.system == system]
-    over = [result for result in found.overlaps if result.system == system]
-    return {
-        "false cut-offs in a pause": _told(cut_offs(said)),
-        "agent heard in a pause": _told(cut_offs(said, lambda result: result.heard_early)),
-        "missed ends": _told(misses(said)),
-        "wait after the true end": waits(said),
-        "stopped the agent": _told(stops(over)),
-        "outcomes": outcomes(over),
-        "interruptions, after the onset": reactions(over),
-        "dismissed sounds": disturbances(over),
-    }
-
-
-def _told(shares: dict[str, Share]) -> dict[str, dict[str, Any]]:
-    return {name: share.told() for name, share in shares.items()}
-
-
-def _print(report: dict[str, Any]) -> None:
-    for name, sums in report["systems"].items():
-        print(f"\n{name}")
-        for title in (
-            "false cut-offs in a pause",
-            "agent heard in a pause",
-            "missed ends",
-            "stopped the agent",
-        ):
-            print(f"\n{title}")
-            for group, told in sums[title].items():
-                print(f"  {group:36} {told['count']:3} of {told['of']:3}")
-        for title in ("wait after the true end", "interruptions, after the onset", "dismissed sounds"):
-            print(f"\n{title}\n{table(sums[title])}")
-    print()
-    for target in report["targets"]:
-        bound = f"{'>=' if target['at_least'] else '<='}{target['limit']:6.0f} {target['unit']:8}"
-        print(f"{target['target']:64}{bound}{_number(target['measured'])}  {_verdict(target['missed_by'])}")
-
-
-def _verdict(missed_by: float | None) -> str:
-    if missed_by is None:
-        return "not measured"
-    return f"missed by {missed_by:g}" if missed_by else "met"
 
 
 if __name__ == "__main__":

@@ -79,6 +79,15 @@ class OverlapResult:
     microphone_late_ms: float = 0.0
 
 
+@dataclass(slots=True)
+class Found:
+    """Of all systems together; each result names its own."""
+
+    sentences: list[SentenceResult] = field(default_factory=list)
+    overlaps: list[OverlapResult] = field(default_factory=list)
+    busy: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The part of a session that is about one item.

@@ -17,7 +17,7 @@ from bench.page import draw
 from bench.svg import Bar, Scale, Series, distributions, shares, strips, timeline
 from bench.turns.page import turns_page
 from bench.turns.results import OverlapResult, SentenceResult
-from bench.turns.scores import targets
+from bench.turns.targets import targets
 
 CIRCUMSTANCES: dict[str, Any] = {
     "date": "2026-11-22T20:13:08+00:00",

@@ -16,13 +16,16 @@ from bench.turns.heard import Obedience, Order, Span, heard, longest_gap_s
 from bench.turns.items import Sentence, longest_dip, mixed, questions, with_pause
 from bench.turns.lost import Comparison, lost_samples
 from bench.turns.results import (
+    Found,
     OverlapResult,
     SentenceResult,
     Window,
     look_up_overlap,
     look_up_sentence,
 )
-from bench.turns.scores import Target, cut_offs, misses, outcomes, reactions, stops, targets, waits
+from bench.turns.scores import cut_offs, misses, outcomes, reactions, stops, waits
+from bench.turns.targets import Target, targets
+from bench.turns.told import line, shown, told
 from conversation.audio import Audio, Samples
 
 
@@ -313,3 +316,14 @@ def test_lost_samples_are_told_only_of_answers_that_were_held_and_came_to_their_
     found: list[Comparison], lost: int | None
 ) -> None:
     assert lost_samples(found) == lost
+
+
+def test_what_was_found_is_told_by_system_and_can_be_read() -> None:
+    found = Found([sentence_result(), replace(sentence_result(), system="pipecat")], OVERLAPS)
+    report = told(found, [comparison()])
+    assert list(report["systems"]) == ["antiphon", "pipecat"]
+    assert [len(report[part]) for part in ("sentences", "overlaps", "resumed_answers")] == [2, 5, 1]
+    text = shown(report)
+    assert "backchannel, synthetic                 1 of   2" in text
+    assert "missed by 30" in text
+    assert line(OVERLAPS[0]).split()[:7] == ["antiphon", "1", "o", "stopped", "100", "400", "-"]
