@@ -31,7 +31,7 @@ WITHOUT_A_MODEL: Mapping[Eagerness, float] = {"low": 2.0, "medium": 1.0, "high":
 """Where nobody can judge: so many times `silence_duration_ms`."""
 
 
-class Verdict(Enum):
+class Judgement(Enum):
     """What somebody makes of a pause."""
 
     FINISHED = "finished"
@@ -83,6 +83,8 @@ class Endpointing:
         self.adjust(detection)
         self._since: int | None = None
         """First sample of the speech that may become an onset, or of the silence that may become a pause."""
+        self._heard = 0
+        """All samples so far."""
         self._level = VoiceLevel()
         self._spoke_from = 0
         """Where the user last began to speak, or went on: no silence since then is older."""
@@ -96,22 +98,24 @@ class Endpointing:
         self._rule = self._end = _samples(silence_ms)
         self._patience = _samples(LONGEST_WAIT_MS[eagerness]) if eagerness else self._rule
 
-    def judge(self, verdict: Verdict | None) -> None:
+    def judge(self, judgement: Judgement | None) -> list[FloorMove]:
         """What the turn that pauses seems to be; None where nobody can say, so that the silence rule holds.
 
-        Without effect when it does not pause any more.
+        Returns its end where the silence has been long enough for that already. Without effect when it does
+        not pause any more.
         """
         if self.floor is not Floor.PAUSED:
-            return
-        match verdict:
-            case Verdict.FINISHED:
+            return []
+        match judgement:
+            case Judgement.FINISHED:
                 self._end = self._finished
-            case Verdict.DOUBTFUL:
+            case Judgement.DOUBTFUL:
                 self._end = min(self._doubtful, self._patience)
-            case Verdict.UNFINISHED:
+            case Judgement.UNFINISHED:
                 self._end = self._patience
             case None:
                 self._end = self._rule
+        return self._if_ended()
 
     def step(self, probability: float, start_sample: int, samples: Samples) -> list[FloorMove]:
         """The moves that the frame which starts at `start_sample` brings about, in order; mostly none.
@@ -119,6 +123,7 @@ class Endpointing:
         Args:
             samples: the frame, shape (FRAME_SAMPLES,).
         """
+        self._heard = start_sample + FRAME_SAMPLES
         self._level.hear(samples, speech=probability >= self._threshold)
         if self.floor is Floor.SILENT:
             return self._while_silent(probability, start_sample)
@@ -150,20 +155,28 @@ class Endpointing:
         return [self._move(FloorEvent.ONSET, onset_sample)]
 
     def _while_held(self, probability: float, start_sample: int) -> list[FloorMove]:
-        now = start_sample + FRAME_SAMPLES
         if self._since is None:
             if probability >= self._threshold - HYSTERESIS:
                 return []
-            quiet_since = min(start_sample, now - self._level.quiet_samples)
+            quiet_since = min(start_sample, self._heard - self._level.quiet_samples)
             self._since = max(quiet_since, self._spoke_from)
-        silent = now - self._since + FRAME_SAMPLES // 2
-        if silent >= self._end:
-            moves = [self._move(FloorEvent.END, self._since)]
-            self._start_anew()
-            return moves
-        if silent >= self._pause and self.floor is Floor.SPEAKING:
+        if ended := self._if_ended():
+            return ended
+        if self.floor is Floor.SPEAKING and self._silent_for(self._pause):
             return [self._move(FloorEvent.PAUSE, self._since)]
         return []
+
+    def _if_ended(self) -> list[FloorMove]:
+        if self._since is None or not self._silent_for(self._end):
+            return []
+        moves = [self._move(FloorEvent.END, self._since)]
+        self._start_anew()
+        return moves
+
+    def _silent_for(self, samples: int) -> bool:
+        """Rounded to the nearest frame."""
+        assert self._since is not None
+        return self._heard - self._since + FRAME_SAMPLES // 2 >= samples
 
     def _move(self, event: FloorEvent, at_sample: int) -> FloorMove:
         self.floor = next_floor(self.floor, event)

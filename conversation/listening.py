@@ -13,7 +13,7 @@ from collections.abc import Callable
 from conversation.audio import HEARING_HZ, Audio
 from conversation.ears import Ears, Frame
 from conversation.echo import UNDECIDED_FRAMES, Decided, Echo, Heard
-from conversation.endpointing import Endpointing, FloorMove
+from conversation.endpointing import Endpointing, FloorMove, Judgement
 from conversation.errors import ClientError, StageError
 from conversation.events import (
     InputCommitted,
@@ -281,8 +281,12 @@ class Listening:
             and self._session.stages.turn is not None
         ):
             self._judging = self._session.tasks.create_task(
-                judge(self._session, utterance, self._endpointing), name="judging a pause"
+                judge(self._session, utterance, self._judged), name="judging a pause"
             )
+
+    def _judged(self, judgement: Judgement | None) -> None:
+        for move in self._endpointing.judge(judgement):
+            self._on_move(move)
 
     def _stop_judging(self) -> None:
         if self._judging is not None:

@@ -99,9 +99,11 @@ def test_while_the_model_has_not_answered_the_silence_decides() -> None:
 
 
 def test_a_model_that_is_late_still_shortens_the_silence() -> None:
-    """It is asked when a pause of 0.1 s is noticed, and heard of with the next frame after its answer."""
+    """It is asked when a pause of 0.1 s is noticed, and the turn is over in the moment it answers."""
     seen = question(Line("0.9", first_s=0.3)).run(until_s=5.0)
     assert waited_s(seen) == about(0.42)
+    later = question(Line("0.9", first_s=0.31)).run(until_s=5.0)
+    assert waited_s(later) == pytest.approx(waited_s(seen) + 0.01, abs=0.001)
 
 
 def test_a_model_that_fails_or_is_late_leaves_it_to_the_silence() -> None:

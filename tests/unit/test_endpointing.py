@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversation.audio import Samples
-from conversation.endpointing import Endpointing
+from conversation.endpointing import Endpointing, FloorMove, Judgement
 from conversation.floor import Floor, FloorEvent
 from conversation.settings import TurnDetection
 from conversation.stages import FRAME_SAMPLES
@@ -190,3 +190,55 @@ def test_one_who_speaks_more_softly_is_followed() -> None:
 def test_a_rule_is_rounded_to_the_nearest_frame(silence_ms: int, frames_silent: int) -> None:
     moves = heard([0.9] * 10 + [0.1] * 30, silence_ms=silence_ms)
     assert moves[-1][2] == 10 + frames_silent - 1
+
+
+# --- what somebody makes of a pause
+
+
+def paused(frames_silent: int) -> Endpointing:
+    """With the default rule of 500 ms, after so many frames of silence."""
+    endpointing = Endpointing(TurnDetection(eagerness="high"), onset_ms=64, pause_ms=96, judged=True)
+    for number in range(10 + frames_silent):
+        endpointing.step(0.9 if number < 10 else 0.1, number * FRAME_SAMPLES, LOUD)
+    return endpointing
+
+
+def frames_until_the_end(endpointing: Endpointing, since: int) -> int:
+    for number in range(since, 200):
+        for move in endpointing.step(0.1, (10 + number) * FRAME_SAMPLES, LOUD):
+            assert move.event is END
+            return number + 1
+    raise AssertionError("it never ended")
+
+
+@pytest.mark.parametrize(
+    ("judgement", "frames_silent"),
+    [
+        (Judgement.FINISHED, 6),
+        (None, 16),
+        (Judgement.DOUBTFUL, 31),
+        (Judgement.UNFINISHED, 62),
+    ],
+)
+def test_a_judgement_changes_how_long_a_silence_may_last(
+    judgement: Judgement | None, frames_silent: int
+) -> None:
+    endpointing = paused(3)
+    assert endpointing.judge(judgement) == []
+    assert frames_until_the_end(endpointing, since=3) == frames_silent
+
+
+def test_one_that_comes_when_it_has_lasted_so_long_ends_it_at_once() -> None:
+    endpointing = paused(10)
+    assert endpointing.judge(Judgement.FINISHED) == [FloorMove(END, 10 * FRAME_SAMPLES)]
+    assert endpointing.floor is Floor.SILENT
+
+
+def test_one_that_comes_too_late_is_without_effect() -> None:
+    endpointing = paused(3)
+    endpointing.step(0.9, 13 * FRAME_SAMPLES, LOUD)
+    assert endpointing.judge(Judgement.FINISHED) == []
+    assert endpointing.floor is Floor.SPEAKING
+    for number in range(14, 19):
+        endpointing.step(0.1, number * FRAME_SAMPLES, LOUD)
+    assert frames_until_the_end(endpointing, since=9) == 20  # 16 after the last word
