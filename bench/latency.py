@@ -17,13 +17,14 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
-from itertools import count, cycle, islice
+from itertools import cycle, islice
 from time import monotonic
 
 import numpy as np
+from websockets.exceptions import ConnectionClosed
 
 from bench.antiphon import Antiphon, asked
-from bench.client import JSON
+from bench.client import JSON, Timeout
 from bench.endpoints import heard_turns
 from bench.headset import HZ, ROOM_DB
 from bench.lanes import LANES, Lane, beside, by_system, targets
@@ -66,13 +67,15 @@ def main() -> None:
     lanes: Mapping[str, Lane] = {name: LANES[name] for name in arguments.lanes}
     if arguments.config:
         lanes = {"as configured": as_configured(arguments.config)}
-    measured = {}
+    measured: dict[str, Measured] = {}
     for name, lane in lanes.items():
         print(f"\n=== {name}: {lane.title}", flush=True)
         alone = arguments.alone or bool(arguments.config)
         measured[name] = asyncio.run(measure(lane, arguments.url, alone=alone, turns=arguments.turns))
         print(shown(lane, measured[name]), flush=True)
-    print(write(arguments.name, told(about, lanes, measured)), draw(arguments.name, of="latency"), sep="\n")
+        print(
+            write(arguments.name, told(about, lanes, measured)), draw(arguments.name, of="latency"), sep="\n"
+        )
 
 
 def _lanes(names: str) -> list[str]:
@@ -132,12 +135,14 @@ class Measured:
     """One lane.
 
     Attributes:
+        broken_off: the sessions that did not come to their end, and why.
         busy: the share of all processor time of the machine that anybody used.
         cores: what each server used, in cores, while it was talked to and while only the other one was.
     """
 
     clips: Clips
     results: list[TurnResult] = field(default_factory=list)
+    broken_off: list[str] = field(default_factory=list)
     busy: float = 0.0
     cores: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -152,8 +157,7 @@ async def measure(lane: Lane, url: str | None, *, alone: bool, turns: int) -> Me
     with _running(lane, url) as ours:
         async with _beside(lane, ours, alone=alone) as systems:
             for system in systems:  # what the first time costs is not counted
-                await converse(system, 0, measured.clips.fit[:QUIET_TURNS])
-                print(f"{system.name} is warm", flush=True)
+                await _session(system, 0, measured.clips.fit[:QUIET_TURNS], Measured(measured.clips))
             await _talk(systems, measured, turns)
     return measured
 
@@ -161,17 +165,27 @@ async def measure(lane: Lane, url: str | None, *, alone: bool, turns: int) -> Me
 async def _talk(systems: Sequence[System], measured: Measured, turns: int) -> None:
     source: Iterator[Utterance] = cycle(measured.clips.fit)
     before, used = cpu_times(), _Used(systems)
-    for number in count(1):
+    for number in range(1, turns + 1):
         clips = list(islice(source, QUIET_TURNS + 1))
         for system in systems:
             with used.talking_to(system):
-                results = await converse(system, number, clips)
-            measured.results += results
-            print("\n".join(map(_line, results)), flush=True)
+                await _session(system, number, clips, measured)
         if all(_quiet(measured.results, system) >= turns for system in systems):
             break
     busy, total = (after - start for after, start in zip(cpu_times(), before, strict=True))
     measured.busy, measured.cores = round(busy / total, 2), used.cores()
+
+
+async def _session(system: System, number: int, clips: Sequence[Utterance], measured: Measured) -> None:
+    """One that breaks off is told of, and its turns are lost."""
+    try:
+        results = await converse(system, number, clips)
+        measured.results += results
+        print("\n".join(map(_line, results)), flush=True)
+    except* (ConnectionClosed, Timeout) as broken:
+        why = f"{system.name} {number}: {broken.exceptions[0]!r}"
+        measured.broken_off.append(why)
+        print(why, flush=True)
 
 
 def _quiet(results: Sequence[TurnResult], system: System) -> int:
@@ -237,7 +251,7 @@ def told(about: JSON, lanes: Mapping[str, Lane], measured: Mapping[str, Measured
         "machine_busy": round(sum(one.busy for one in measured.values()) / len(measured), 2),
         "turns_in_a_session": QUIET_TURNS + 1,
         "unit": "ms",
-        "lanes": {name: told_of_lane(lane, measured[name]) for name, lane in lanes.items()},
+        "lanes": {name: told_of_lane(lanes[name], one) for name, one in measured.items()},
         "turns": [
             {"lane": name, **asdict(result)} for name, one in measured.items() for result in one.results
         ],
@@ -257,6 +271,7 @@ def told_of_lane(lane: Lane, measured: Measured) -> JSON:
             "utterances": [clip.name for clip in fit],
             "not_heard_as_one_turn": measured.clips.unfit,
         },
+        "sessions_broken_off": measured.broken_off,
         "machine_busy": measured.busy,
         "cores_in_use": measured.cores,
         "targets": [target.told() for target in targets(lane, measured.results)],

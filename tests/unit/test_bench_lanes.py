@@ -4,11 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
+from bench.antiphon import Antiphon
 from bench.lanes import LANES, beside, ratios, targets
-from bench.latency import Clips, Measured, told
+from bench.latency import Clips, Measured, _session, told
 from bench.peers import CONFIGS, peer_versions
 from bench.report import ROOT, percentiles
+from bench.systems import System
 from bench.waiting import TurnResult
 from deployments.config import load_config
 
@@ -103,3 +106,19 @@ def test_the_peer_runs_the_models_with_our_versions_of_their_libraries() -> None
 
 def pins(lock: Path) -> dict[str, str]:
     return dict(line.split("==") for line in lock.read_text().splitlines())
+
+
+async def test_a_session_that_breaks_off_is_told_of_and_the_others_go_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def hang_up(socket: ServerConnection) -> None:
+        await socket.close(1011)
+
+    async with serve(hang_up, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        system = System("antiphon", Antiphon, f"ws://127.0.0.1:{port}", {}, tuple)
+        measured = Measured(Clips([], [], {}))
+        await _session(system, 7, [], measured)
+    assert measured.results == []
+    assert [why.partition(":")[0] for why in measured.broken_off] == ["antiphon 7"]
+    assert "antiphon 7" in capsys.readouterr().out
