@@ -91,17 +91,16 @@ class Answer:
             self._opened = True
             self._emit(ResponseStarted(self.response))
 
-    def begin_message(self) -> _Begun:
+    def begin_message(self) -> None:
         """Its words are to follow; what begins later stands after it."""
-        if self._message is None:
-            self._message = self._begin(MessageItem(new_id("item"), "assistant", status="in_progress"))
-        return self._message
+        if not self._closed:
+            self._begun_message()
 
     def say(self, text: str) -> None:
         """Words: a whole clause, whose sound follows, or, of a written answer, any text."""
         if self._closed:
             return
-        begun = self.begin_message()
+        begun = self._begun_message()
         self._text += text
         if self.response.modality == "audio":
             self._clause_is_over()
@@ -114,7 +113,7 @@ class Answer:
         """A filler, before anything is said; its sound follows, and is so long."""
         if self._closed:
             return
-        begun = self.begin_message()
+        begun = self._begun_message()
         self._emit(OutputFilled(self.response.id, begun.item.id, round(audio_s * 1000)))
         self.say(text)
         self._clauses[-1].is_filler = True
@@ -128,7 +127,7 @@ class Answer:
         """Sound of the last clause said."""
         if self._closed:
             return
-        begun = self.begin_message()
+        begun = self._begun_message()
         if not self._clauses[-1].samples and len(self._clauses) == 1:
             self._playback_start = self._playback.sent_samples
         self._clauses[-1].samples += len(audio)
@@ -216,6 +215,11 @@ class Answer:
     def _keep_heard(self, playback_samples: int) -> None:
         if self.item_id is not None and self._history.is_speech(self.item_id):
             self._history.cut(self.item_id, max(0, playback_samples - self._playback_start))
+
+    def _begun_message(self) -> _Begun:
+        if self._message is None:
+            self._message = self._begin(MessageItem(new_id("item"), "assistant", status="in_progress"))
+        return self._message
 
     def _begin(self, item: Item) -> _Begun:
         begun = _Begun(item, len(self._outputs))

@@ -55,6 +55,8 @@ def sounds(kind: str, side: str) -> dict[str, Any]:
     return {"audio": {side: {"format": {"type": kind}}}}
 
 
+SAYS = [{"type": "input_audio", "audio": SOUND}]
+
 UPDATES: list[dict[str, Any]] = [
     PUSH_TO_TALK,
     vad(),
@@ -272,6 +274,15 @@ def test_a_session_keeps_its_promises_whatever_a_client_does(moves: list[Move], 
         pytest.param(
             [("respond", {}), ("wait", 0.05), ("delete", 0), ("truncate", 0, 0)],
             id="truncate-what-was-deleted-while-it-was-said",
+        ),
+        pytest.param(
+            [
+                *[("speak", 0.05)] * 4,
+                *[("respond", {}), ("append", 0.04, True)],
+                ("create", {"type": "message", "role": "user", "content": SAYS}, "a", None),
+                *[("wait", 0.05), ("commit",), ("respond", {})],
+            ],
+            id="commit-while-an-answer-is-held-that-calls-a-function",
         ),
         pytest.param(
             [("append", 0.04, True), ("speak", 0.05), ("speak", 0.05), ("respond", {})],
