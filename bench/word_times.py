@@ -136,7 +136,8 @@ async def _placed(tts: Tts, voice: str, clause: str, whisper: _Whisper, language
     parts = [part async for part in tts.speak(clause, voice)]
     chunks = [part for part in parts if isinstance(part, Audio)]
     audio = join(chunks, chunks[0].rate_hz)
-    told = [(w.start_s, w.end_s) for part in parts if isinstance(part, WordTimes) for w in part.words]
+    times = [word for part in parts if isinstance(part, WordTimes) for word in part.words]
+    told = [(round(word.start_s, 3), round(word.end_s, 3)) for word in times]
     found = words(clause)
     if len(told) != len(found):
         raise RuntimeError(f"{voice} told {len(told)} times for the {len(found)} words of {clause!r}")
@@ -190,7 +191,7 @@ def shares(clause: str, duration_s: float) -> list[Span]:
     starts = [letters(clause[: word.start()]) for word in words(clause)]
     lengths = [letters(word.group()) for word in words(clause)]
     return [
-        (start / whole * duration_s, (start + length) / whole * duration_s)
+        (round(start / whole * duration_s, 3), round((start + length) / whole * duration_s, 3))
         for start, length in zip(starts, lengths, strict=True)
     ]
 
@@ -201,7 +202,7 @@ def pause_ends_s(audio: Audio) -> list[float]:
     power = np.square(audio.samples[: len(audio) // frame * frame]).reshape(-1, frame).mean(axis=1)
     loud = np.flatnonzero(10 * np.log10(power + 1e-12) > QUIET_DB)
     return [
-        float(after) * FRAME_S
+        round(float(after) * FRAME_S, 3)
         for before, after in pairwise(loud)
         if (after - before - 1) * FRAME_S >= PAUSE_S - 1e-9
     ]

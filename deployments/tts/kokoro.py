@@ -59,9 +59,9 @@ AUDIBLE_DB = -45.0
 """A frame that is to be louder is part of the sentence. By this the sentence's ends are found to a frame."""
 
 LATE = 2
-"""Frames by which the durations place a phoneme later than it sounds: behind pauses, words of four voices at
-three speeds begin 8 to 63 ms before (medians, by loudness). Kokoro's own timestamps take off 3, and ask
-whether that is right (https://github.com/hexgrad/kokoro/blob/main/kokoro/pipeline.py, `join_timestamps`)."""
+"""Frames by which the durations place a phoneme later than it sounds: behind pauses, words begin 8 to 63 ms
+before (medians by loudness, of four voices, of two at three speeds). Kokoro's own timestamps take off 3, and
+ask if that is right (https://github.com/hexgrad/kokoro/blob/main/kokoro/pipeline.py, `join_timestamps`)."""
 
 LEAD, TAIL = 4, 8
 """Frames of the silence before and after the sentence that are decoded: for the first sound's onset, and for
