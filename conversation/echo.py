@@ -29,7 +29,7 @@ from conversation.stages import FRAME_MS, FRAME_SAMPLES
 SPEECH = 0.2
 """Frames of a lower probability are nobody's speech, and are not looked into."""
 
-LATEST_S = 1.2
+LATEST_S = 1.0
 """An echo comes back no later than this after the ledger's time: the network there and back, the client's
 buffer, the room."""
 
@@ -44,13 +44,15 @@ _EARLY = HEARING_HZ // 50
 _LATEST = round(LATEST_S * HEARING_HZ)
 _WINDOW = 16 * FRAME_SAMPLES
 """Of the microphone, for the correlation: half a second, most of which may lie before the echo began."""
-_FFT = 28_000
+_FFT = 24_576
 """Not less than _WINDOW + _LATEST + _EARLY, and without large prime factors."""
 _LEAD = 48
 """The filter begins 3 ms before the strongest path: it need not be the first."""
 _MOVED = 16
 """An echo that is found this near to where it was is where it was."""
 
+_SEARCHES = 4
+"""A frame in so many, where an echo is not expected or has been found already."""
 _FAINT = 0.01
 """Of the loudest half second that was played: what is fainter is like anything."""
 _BAND_HZ = (200, 3800)
@@ -128,6 +130,10 @@ class Echo:
         self._is_settled = False
         """An echo was recognised since the agent began to be heard: what is not explained is no echo."""
         self._waiting: list[Decided] = []
+        self._found: _Found | None = None
+        """The last time that there was a clear place, known or not."""
+        self._searched = 0
+        """The end of the frame for which that was done last."""
         self._unechoed_frames = 0
 
     def received(self, samples: int, at_s: float) -> None:
@@ -172,6 +178,10 @@ class Echo:
         if self._path is None and self._loudspeaker.sounds(now - FRAME_SAMPLES, now):
             self._unechoed_frames += 1
 
+    def _is_unlikely(self) -> bool:
+        """That an echo comes from where none is known to come from."""
+        return self._is_settled or self._knows_no_echo()
+
     def _knows_no_echo(self) -> bool:
         return self._unechoed_frames * FRAME_MS >= UNECHOED_MS
 
@@ -202,14 +212,28 @@ class Echo:
             if self._path.explains(parted, self._noise):
                 self._is_settled = True
                 return _Verdict.ECHO, rest
-        found = self._search()
-        if found is not None and (self._path is None or abs(found.shift - self._path.shift) > _MOVED):
+        found = self._search() if self._is_due() else None
+        if found is not None and self._is_new(found):
             path = _KnownPath(found)
             parted = self._learned(path)
             if path.explains(parted, self._noise):
                 self._path, self._is_settled, self._unechoed_frames = path, True, 0
                 return _Verdict.ECHO, parted.rest
         return (_Verdict.SOMEBODY if self._is_settled else _Verdict.UNDECIDED), rest
+
+    def _is_new(self, found: _Found) -> bool:
+        """Where an echo is known, or known not to be, another must be found twice at the same place."""
+        before, self._found = self._found, found
+        if self._path is not None and _is_near(found.shift, self._path.shift):
+            return False
+        return not self._is_unlikely() or (before is not None and _is_near(found.shift, before.shift))
+
+    def _is_due(self) -> bool:
+        """A search is dear: where the answer is hardly in doubt, not every frame is worth one."""
+        if self._is_unlikely() and self._end - self._searched < _SEARCHES * FRAME_SAMPLES:
+            return False
+        self._searched = self._end
+        return True
 
     def _learned(self, path: _KnownPath) -> Parted:
         """Goes through all frames that are remembered; returns the last one, parted."""
@@ -290,6 +314,10 @@ class _Arrivals:
         if at_s - self._since_s > self._KEPT_S:
             self._before, self._now, self._since_s = self._now, np.inf, at_s
         self._now = min(self._now, shift)
+
+
+def _is_near(shift: int, other: int) -> bool:
+    return abs(shift - other) <= _MOVED
 
 
 def _moving_sum(values: NDArray[np.floating], count: int) -> NDArray[np.float64]:

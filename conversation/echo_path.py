@@ -73,7 +73,9 @@ class EchoPath:
     def __init__(self, gain: float) -> None:
         expected = 0.5 ** (np.arange(PARTITIONS) * BLOCK / HEARING_HZ / _DECAY_S)
         self._response = np.zeros((PARTITIONS, _SPECTRUM), np.complex64)
-        self._variance = np.repeat((gain * expected).astype(np.float32)[:, None], _SPECTRUM, axis=1)
+        self._variance: NDArray[np.floating] = np.repeat(
+            (gain * expected).astype(np.float32)[:, None], _SPECTRUM, axis=1
+        )
         self._noise: NDArray[np.floating] | None = None
 
     def part(self, heard: Samples, frame: Samples) -> Parted:
