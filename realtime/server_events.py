@@ -295,7 +295,9 @@ class ServerEvents:
         elif isinstance(event.item, MessageItem):
             text = event.item.text
             if event.response_id in self._spoken:
-                yield from _sound(place, self._spoken[event.response_id].end())
+                rest = self._spoken[event.response_id].end()
+                if event.response_id not in self._held:  # who holds drops it
+                    yield from _sound(place, rest)
                 yield "response.output_audio.done", place
                 yield "response.output_audio_transcript.done", {**place, "transcript": text}
             else:

@@ -285,6 +285,14 @@ def test_a_session_keeps_its_promises_whatever_a_client_does(moves: list[Move], 
             id="commit-while-an-answer-is-held-that-calls-a-function",
         ),
         pytest.param(
+            [
+                *[("speak", 0.05)] * 4,
+                ("update", {"antiphon": {"events": True, "hold": True}}),
+                ("respond", {"audio": {"output": {"format": {"type": "audio/pcmu"}}}}),
+            ],
+            id="interrupt-what-is-held-and-resampled",
+        ),
+        pytest.param(
             [("append", 0.04, True), ("speak", 0.05), ("speak", 0.05), ("respond", {})],
             id="interrupt-what-was-asked-for-and-has-not-begun",
         ),
