@@ -63,9 +63,9 @@ class ServerVad(Wire):
 class SemanticVad(Wire):
     type: Literal["semantic_vad"]
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
-    """How soon a pause is taken for the end, by its sound and its words ([ADR 17](adr/0017-end-of-turn.md)); at
-    most 8, 4 or 2 s. On a server without a `turn` stage: twice the operator's silence (`low`), as long, or 0.6
-    times as long (`high`)."""
+    """How soon a pause is taken for the end, by its sound and its words ([ADR 17](adr/0017-end-of-turn.md));
+    at most 8, 4 or 2 s. On a server without a `turn` stage: twice the operator's silence (`low`), as long, or
+    0.6 times as long (`high`)."""
     create_response: bool = True
     """Answer when the turn is over."""
     interrupt_response: bool = True
