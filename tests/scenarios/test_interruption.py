@@ -1,3 +1,6 @@
+from collections.abc import AsyncIterator
+from typing import Any
+
 import pytest
 
 from conversation.conversation import Conversation
@@ -11,8 +14,9 @@ from conversation.events import (
     SpeechStarted,
 )
 from conversation.items import MessageItem, TextPart
-from conversation.scripted import Line
+from conversation.scripted import Line, ScriptedTts
 from conversation.settings import ResponseRequest, Settings, Tuning
+from conversation.stages import SpeechPart, WordTimes
 from tests.scenarios.screenplay import Play, Seen, detection
 
 STORY = "Once upon a time there was a little dog who lived in a big house by the sea."
@@ -82,6 +86,31 @@ def test_the_history_keeps_the_words_that_the_voice_says_were_heard(interrupted_
 
     assert seen.heard()[0][0] == 2.72
     assert assistant_text(play, 1) == heard
+
+
+def test_times_that_come_after_the_sound_are_known_to_a_later_truncate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The voice dwells on the first word for 2 s; by letters, two words would have been heard in 1.5 s."""
+    chunks = ScriptedTts._chunks
+
+    async def times_last(tts: ScriptedTts, *args: Any) -> AsyncIterator[SpeechPart]:
+        parts = [part async for part in chunks(tts, *args)]
+        for part in sorted(parts, key=lambda part: isinstance(part, WordTimes)):
+            yield part
+
+    monkeypatch.setattr(ScriptedTts, "_chunks", times_last)
+    play = Play(
+        asr=["tell me a story", "and then"],
+        llm=["Well, there was a dog.", "Alright."],
+        tts=[Line(durations_s=(2.0, 0.2, 0.2, 0.2, 0.2)), Line()],
+    )
+
+    play.user_speaks(1.0, 2.2).user_speaks(6.5, 7.4)
+    play.at(6.0, lambda c: c.truncate_item(play.seen.of(OutputStarted)[-1].item.id, 1500))
+    play.run(until_s=10.0)
+
+    assert assistant_text(play, 1) == "Well, —"
 
 
 def test_the_end_that_is_told_carries_the_text_that_was_sent() -> None:
