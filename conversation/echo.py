@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from conversation.audio import HEARING_HZ, Samples
 from conversation.ears import Frame
-from conversation.echo_path import HEARD, EchoPath, Parted, voice_power
+from conversation.echo_path import HEARD, LEAD, EchoPath, Parted, voice_power
 from conversation.loudspeaker import Loudspeaker, place
 from conversation.stages import FRAME_MS, FRAME_SAMPLES
 
@@ -36,7 +36,7 @@ buffer, the room."""
 UNDECIDED_FRAMES = 3
 """For so many frames, 96 ms, a sound that may be an echo is nobody's."""
 
-UNECHOED_MS = 800
+UNECHOED_MS = 1500
 """Where the agent has spoken for so long and the microphone kept silent, it does not hear the agent."""
 
 _EARLY = HEARING_HZ // 50
@@ -46,11 +46,11 @@ _WINDOW = 16 * FRAME_SAMPLES
 """Of the microphone, for the correlation: half a second, most of which may lie before the echo began."""
 _FFT = 24_576
 """Not less than _WINDOW + _LATEST + _EARLY, and without large prime factors."""
-_LEAD = 48
-"""The filter begins 3 ms before the strongest path: it need not be the first."""
 _MOVED = 16
 """An echo that is found this near to where it was is where it was."""
 
+_AUDIBLE = 0.005
+"""RMS, -46 dBFS: what is fainter is a pause in the agent's speech."""
 _SEARCHES = 4
 """A frame in so many, where an echo is not expected or has been found already."""
 _FAINT = 0.01
@@ -131,7 +131,7 @@ class Echo:
         """An echo was recognised since the agent began to be heard: what is not explained is no echo."""
         self._waiting: list[Decided] = []
         self._found: _Found | None = None
-        """The last time that there was a clear place, known or not."""
+        """What the latest frame of speech came to, if that had a clear place."""
         self._searched = 0
         """The end of the frame for which that was done last."""
         self._unechoed_frames = 0
@@ -151,7 +151,7 @@ class Echo:
             self._dismiss()
             return self._decided(frame, probability)
         verdict, samples = self._judge(frame.samples)
-        if verdict is _Verdict.UNDECIDED and not self._knows_no_echo():
+        if verdict is _Verdict.UNDECIDED:
             return self._undecided(Decided(probability, frame))
         if verdict is _Verdict.ECHO:
             self._dismiss()
@@ -174,9 +174,10 @@ class Echo:
         self._noise = (
             power if self._noise is None else self._noise + 0.05 * (min(power, 4 * self._noise) - self._noise)
         )
-        now = self._end + self._arrivals.shift
-        if self._path is None and self._loudspeaker.sounds(now - FRAME_SAMPLES, now):
-            self._unechoed_frames += 1
+        if self._path is None and not self._knows_no_echo():
+            now = self._end + self._arrivals.shift
+            played = self._loudspeaker.played(now - FRAME_SAMPLES, now)
+            self._unechoed_frames += bool(np.mean(played**2) > _AUDIBLE**2)
 
     def _is_unlikely(self) -> bool:
         """That an echo comes from where none is known to come from."""
@@ -212,25 +213,35 @@ class Echo:
             if self._path.explains(parted, self._noise):
                 self._is_settled = True
                 return _Verdict.ECHO, rest
-        found = self._search() if self._is_due() else None
-        if found is not None and self._is_new(found):
+        before, found = self._found, self._search() if self._is_due() else None
+        self._found = found
+        if found is not None and self._is_new(found, before):
             path = _KnownPath(found)
             parted = self._learned(path)
             if path.explains(parted, self._noise):
                 self._path, self._is_settled, self._unechoed_frames = path, True, 0
                 return _Verdict.ECHO, parted.rest
-        return (_Verdict.SOMEBODY if self._is_settled else _Verdict.UNDECIDED), rest
+        doubtful = not self._is_settled and (found is not None or not self._knows_no_echo())
+        return (_Verdict.UNDECIDED if doubtful else _Verdict.SOMEBODY), rest if self._is_settled else samples
 
-    def _is_new(self, found: _Found) -> bool:
-        """Where an echo is known, or known not to be, another must be found twice at the same place."""
-        before, self._found = self._found, found
+    def _is_new(self, found: _Found, before: _Found | None) -> bool:
+        """When the agent begins again, its echo may be late by a few samples more, which is another way.
+
+        Where an echo is known since, or known not to be, another must be found twice at the same place.
+        """
+        if not self._is_unlikely():
+            return True
         if self._path is not None and _is_near(found.shift, self._path.shift):
             return False
-        return not self._is_unlikely() or (before is not None and _is_near(found.shift, before.shift))
+        return before is not None and _is_near(found.shift, before.shift)
 
     def _is_due(self) -> bool:
         """A search is dear: where the answer is hardly in doubt, not every frame is worth one."""
-        if self._is_unlikely() and self._end - self._searched < _SEARCHES * FRAME_SAMPLES:
+        if (
+            self._is_unlikely()
+            and self._found is None
+            and self._end - self._searched < _SEARCHES * FRAME_SAMPLES
+        ):
             return False
         self._searched = self._end
         return True
@@ -276,7 +287,7 @@ class _KnownPath:
 
     def part(self, loudspeaker: Loudspeaker, end: int, samples: Samples) -> Parted:
         """The frame that ends at the sample `end`."""
-        last = end + self.shift + _LEAD
+        last = end + self.shift + LEAD
         parted = self._path.part(loudspeaker.played(last - HEARD, last), samples)
         frames = max(1, (end - self._end) // FRAME_SAMPLES)
         self._tail, self._end = max(parted.echo_power, self._tail * _TAIL**frames), end

@@ -26,8 +26,11 @@ BLOCK = 128
 PARTITIONS = 16
 """Blocks of the response: 128 ms, most of what a room gives back."""
 
+LEAD = 2 * BLOCK
+"""It begins 16 ms before where the echo was found: that may be a period of the voice too late."""
+
 HEARD = (PARTITIONS + FRAME_SAMPLES // BLOCK) * BLOCK
-"""Samples of the loudspeaker that a frame of the microphone is compared with."""
+"""Samples of the loudspeaker that a frame of the microphone is compared with; LEAD of them after its own."""
 
 _SPECTRUM = BLOCK + 1
 _FORGETS = 0.9995
@@ -71,7 +74,8 @@ class EchoPath:
     """
 
     def __init__(self, gain: float) -> None:
-        expected = 0.5 ** (np.arange(PARTITIONS) * BLOCK / HEARING_HZ / _DECAY_S)
+        after_s = (np.arange(PARTITIONS) * BLOCK - LEAD) / HEARING_HZ
+        expected = 0.5 ** (np.abs(after_s) / _DECAY_S)
         self._response = np.zeros((PARTITIONS, _SPECTRUM), np.complex64)
         self._variance: NDArray[np.floating] = np.repeat(
             (gain * expected).astype(np.float32)[:, None], _SPECTRUM, axis=1
@@ -82,7 +86,8 @@ class EchoPath:
         """Takes the echo out of a frame, and learns of it.
 
         Args:
-            heard: the HEARD samples of the loudspeaker up to the one that echoes first in the frame's last.
+            heard: HEARD samples of the loudspeaker, up to LEAD after the one whose echo was found in the
+                frame's last.
             frame: shape (FRAME_SAMPLES,).
         """
         spectra = np.fft.rfft(np.lib.stride_tricks.sliding_window_view(heard, 2 * BLOCK)[::BLOCK])
