@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bench.client import JSON
 from bench.peers import CONFIGS, Stages, Turn
 from bench.turns.scores import CLIENTS
 from bench.turns.targets import Target
 from bench.waiting import Table, TurnResult, tables
+
+Speech = Literal["clauses", "sentences", "questions"]
+"""What is said: all that people read, whose ends are mostly those of clauses; their whole sentences; or a
+machine's questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Lane:
         peer: its stages, the same as ours, and what ends a turn there; None: there is nothing beside ours.
         silence_ms: what is said has no pause as long, by our own ears.
         at_most_ms: p50 and p90 of voice to voice that are aimed at; empty where none are.
+        speech: where the end of a turn is judged, it must be one.
     """
 
     title: str
@@ -31,6 +36,7 @@ class Lane:
     peer: tuple[Stages, Turn] | None
     silence_ms: int
     at_most_ms: tuple[float, ...] = ()
+    speech: Speech = "clauses"
 
 
 def _lane(
@@ -40,8 +46,9 @@ def _lane(
     turn: Turn,
     silence_ms: int = 200,
     at_most_ms: tuple[float, ...] = (),
+    speech: Speech = "clauses",
 ) -> Lane:
-    return Lane(title, CONFIGS[stages], ours, (stages, turn), silence_ms, at_most_ms)
+    return Lane(title, CONFIGS[stages], ours, (stages, turn), silence_ms, at_most_ms, speech)
 
 
 def _silence(silence_ms: int) -> JSON:
@@ -58,7 +65,20 @@ LANES: Mapping[str, Lane] = {
         "scripted stages, semantic end of turn", SEMANTIC, "scripted", "smart", at_most_ms=(300, 400)
     ),
     "laptop-semantic": _lane(
-        "laptop models, semantic end of turn", SEMANTIC, "laptop", "smart", at_most_ms=(500, 800)
+        "laptop models, semantic end of turn, whole sentences of people",
+        SEMANTIC,
+        "laptop",
+        "smart",
+        at_most_ms=(500, 800),
+        speech="sentences",
+    ),
+    "laptop-questions": _lane(
+        "laptop models, semantic end of turn, synthetic questions",
+        SEMANTIC,
+        "laptop",
+        "smart",
+        at_most_ms=(500, 800),
+        speech="questions",
     ),
     "laptop-silence": _lane("laptop models, 200 ms of silence", _silence(200), "laptop", "silence"),
     "laptop-default": _lane(

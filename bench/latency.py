@@ -27,13 +27,22 @@ from bench.antiphon import Antiphon, asked
 from bench.client import JSON, Timeout
 from bench.endpoints import heard_turns
 from bench.headset import HZ, ROOM_DB
-from bench.lanes import LANES, Lane, beside, by_system, targets
+from bench.lanes import LANES, Lane, Speech, beside, by_system, targets
 from bench.page import draw
 from bench.peers import Pipecat, peer_server, peer_versions
 from bench.processes import cpu_times
 from bench.report import circumstances, table, write
 from bench.server import Address, server
-from bench.speech import Utterance, at_rate, interleaved, recordings, room_noise, utterances
+from bench.speech import (
+    WHOLE,
+    Utterance,
+    at_rate,
+    interleaved,
+    recordings,
+    room_noise,
+    synthetic_questions,
+    utterances,
+)
 from bench.systems import System
 from bench.talking import QUIET_TURNS, converse
 from bench.turns.targets import Target
@@ -109,13 +118,20 @@ class Clips:
     later_ms: dict[str, list[float]]
 
 
-async def fit_to_measure(config: Config, silence_ms: int) -> Clips:
+def _utterances(speech: Speech) -> list[Utterance]:
+    if speech == "questions":
+        return utterances(synthetic_questions(), HZ)
+    said = interleaved(utterances(recordings(), HZ))
+    return said if speech == "clauses" else [one for one in said if one.name in WHOLE]
+
+
+async def fit_to_measure(config: Config, silence_ms: int, speech: Speech = "clauses") -> Clips:
     """Those in which no silence is long enough to be taken for the end."""
     vad = load(config.vad.model, config.vad.options)
     detection = TurnDetection(silence_duration_ms=silence_ms)
     clips = Clips([], [], {"onset": [], "end": []})
     around = room_noise(HZ, ROOM_DB)  # a second
-    for clip in interleaved(utterances(recordings(), HZ)):
+    for clip in _utterances(speech):
         audio = at_rate(Audio(np.concatenate([around, clip.audio.samples, around]), HZ), HEARING_HZ)
         match await heard_turns(audio, vad, detection, config.conversation):
             case [turn] if (later_s := turn.end / HEARING_HZ - 1 - clip.end_s) > -EARLY_S:
@@ -150,7 +166,7 @@ class Measured:
 async def measure(lane: Lane, url: str | None, *, alone: bool, turns: int) -> Measured:
     """So many turns in quiet of each system, and half as many that interrupt."""
     config = load_config(lane.config)
-    measured = Measured(await fit_to_measure(config, lane.silence_ms))
+    measured = Measured(await fit_to_measure(config, lane.silence_ms, lane.speech))
     print(
         f"{len(measured.clips.fit)} utterances; {len(measured.clips.unfit)} more are not one turn", flush=True
     )
@@ -266,7 +282,8 @@ def told_of_lane(lane: Lane, measured: Measured) -> JSON:
         "peer": None if lane.peer is None else dict(zip(("stages", "turn"), lane.peer, strict=True)),
         "configuration": {"file": lane.config, **load_config(lane.config).model_dump(mode="json")},
         "speech": {
-            "kind": "human",
+            "kind": "synthetic" if lane.speech == "questions" else "human",
+            "ends": lane.speech,
             "sources": sorted({clip.recording.source for clip in fit}),
             "utterances": [clip.name for clip in fit],
             "not_heard_as_one_turn": measured.clips.unfit,

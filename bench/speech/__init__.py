@@ -15,11 +15,12 @@ from bench.speech.cutting import (
     spans,
     utterances,
 )
-from bench.speech.recordings import recordings, synthetic_sentences
+from bench.speech.recordings import WHOLE, recordings, synthetic_questions, synthetic_sentences
 from bench.speech.sound import at_rate, read_wav, room_noise
 
 __all__ = [
     "BLOCK_MS",
+    "WHOLE",
     "Clip",
     "Kind",
     "Origin",
@@ -34,6 +35,7 @@ __all__ = [
     "room_noise",
     "spans",
     "speech_set",
+    "synthetic_questions",
     "synthetic_sentences",
     "utterances",
 ]

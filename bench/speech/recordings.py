@@ -24,9 +24,28 @@ TWO_CITIES = """
 """Charles Dickens, 1859."""
 
 
+WHOLE = (
+    "two_cities/16",
+    "beckett/0",
+    "beckett/2",
+    "beckett/4",
+    "librivox-0870/0",
+    "cards-002/0",
+    "cards-003/0",
+    "cards-005/0",
+)
+"""Those of people's utterances that end where a sentence does, by the text that was read: after all others
+the reader goes on, and whoever listens is right to wait."""
+
+
 def recordings() -> list[Recording]:
     """All that people said. Raises ConfigError when what is fetched is missing and the index out of reach."""
     return [*_fetched(), *(_recording(clip) for clip in speech_set(origin="human"))]
+
+
+def synthetic_questions() -> list[Recording]:
+    """What one says to an agent; a machine said it."""
+    return [_recording(clip) for clip in speech_set("question", "synthetic")]
 
 
 def synthetic_sentences() -> list[Recording]:
