@@ -13,8 +13,9 @@ Event = dict[str, Any]
 
 BYTES_A_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
-UNSENT_MS = 18
-"""Of an answer in G.711 that was interrupted while the client held: the rest of its resampling is not sent."""
+UNSENT_MS = 75
+"""Of an answer in G.711 that was interrupted while the client held: what the resampler kept back, which is up
+to 73 ms from 24 to 8 kHz, is not sent."""
 
 DELTAS = {
     "response.output_text": "text",
