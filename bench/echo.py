@@ -6,6 +6,7 @@ The voice's sentences go through simulated loudspeakers and rooms (rooms.py) to 
 delays and levels, alone and with somebody who speaks over them; the VAD and the endpointing of the same
 configuration listen, with the comparison of conversation/echo.py and without. People who interrupt and
 machines are counted apart. For clients that cancel the echo themselves, the same with hardly any or none.
+And what people say over an agent that goes on is written down, with the echo taken out and as it came.
 Nothing is played through air: what a real loudspeaker distorts is not in here. bench/reports/echo.json gets
 every case.
 """
@@ -21,19 +22,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import jiwer
 import numpy as np
 
 from bench.report import circumstances, percentiles, write
 from bench.rooms import echo_of
 from bench.speech import Clip, Origin, at_rate, room_noise, speech_set
+from bench.wer import plain
 from conversation.audio import HEARING_HZ, Audio, Samples, join
 from conversation.ears import Frame
-from conversation.echo import SPEECH, Decided, Echo
+from conversation.echo import SPEECH, Decided, Echo, Heard
 from conversation.endpointing import Endpointing
 from conversation.floor import FloorEvent
 from conversation.loudspeaker import Loudspeaker
+from conversation.segments import Segments
 from conversation.settings import Tuning, TurnDetection
-from conversation.stages import FRAME_SAMPLES, Tts, Vad, VadState
+from conversation.stages import FRAME_SAMPLES, Asr, Tts, Vad, VadState
 from deployments.config import load_config
 from deployments.loading import load
 
@@ -51,6 +55,9 @@ NOISES_DB = (-65, -55)
 CANCELLED_DB: tuple[float | None, ...] = (-60, None)
 """What a client leaves of the echo that cancels it; None: nothing."""
 
+WRITTEN_DB = (-20, -10, 0)
+"""Echoes over which words are written down."""
+
 USER_DB = -26.0
 """RMS of who interrupts; the agent's own is about the same."""
 
@@ -61,8 +68,8 @@ CHUNK_S, BURST_S, LEAD_S = 0.04, 0.08, 0.12
 """Pieces that are sent, chunks in which the microphone's sound arrives, and how far ahead sound is sent."""
 
 IN_TIME_S = 0.5
-EARLY_S = 0.15
-"""Clips are marked by loudness; their breath may be heard so much before."""
+EARLY_S = 0.25
+"""Clips are marked by loudness; their breath is heard up to so much before, without an echo too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,14 @@ class Case:
 class Onset:
     known_s: float
     at_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listened:
+    """The onsets, and the sound as it is handed on."""
+
+    onsets: list[Onset]
+    samples: Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +121,9 @@ def main() -> None:
     arguments = parser.parse_args()
     config, about = load_config(arguments.config), circumstances()
     vad, voice = load(config.vad.model, config.vad.options), load(config.tts.model, config.tts.options)
-    outcomes, cost = asyncio.run(measured(vad, voice, config.conversation))
+    recogniser = load(config.asr.model, config.asr.options)
+    asr = recogniser if config.asr_streams else Segments(recogniser)
+    outcomes, cost, words = asyncio.run(measured(vad, asr, voice, config.conversation))
     path = write(
         "echo",
         {
@@ -114,10 +131,17 @@ def main() -> None:
             "configuration": arguments.config,
             "summary": (summary := summarised(outcomes)),
             "frame_ms": cost,
+            "word_error_rates": words,
             "cases": [asdict(outcome) for outcome in outcomes],
         },
     )
-    print(table(summary), f"a frame with speech over the agent takes {cost} ms of one core", path, sep="\n")
+    print(table(summary), f"a frame with speech over the agent takes {cost} ms of one core", sep="\n")
+    for level, rates in words.items():
+        print(
+            f"words of people over an agent at {level}:",
+            *(f"{how} {rate:.1%}" for how, rate in rates.items()),
+        )
+    print(path)
 
 
 def cases() -> Iterator[Case]:
@@ -127,8 +151,11 @@ def cases() -> Iterator[Case]:
         yield Case(number, level_db, next(delays), room_s, noise_db)
 
 
-async def measured(vad: Vad, voice: Tts, tuning: Tuning) -> tuple[list[Outcome], dict[str, float] | None]:
-    """Every case alone, with a person and with a machine that interrupts; and ms of CPU that a frame took."""
+async def measured(
+    vad: Vad, asr: Asr, voice: Tts, tuning: Tuning
+) -> tuple[list[Outcome], dict[str, float] | None, dict[str, dict[str, float]]]:
+    """Every case alone, with a person and with a machine that interrupts; ms of CPU that a frame took; and
+    word error rates, by level."""
     sentences = [await _spoken(voice, text) for text in SENTENCES]
     people, machines = speech_set(origin="human"), speech_set("interruption", "synthetic")
     outcomes, costs = [], list[float]()
@@ -138,7 +165,40 @@ async def measured(vad: Vad, voice: Tts, tuning: Tuning) -> tuple[list[Outcome],
         for group in ([None], people, machines):
             clip = group[case.number % len(group)]
             outcomes.append(await _outcome(case, played, clip, vad, tuning, costs))
-    return outcomes, percentiles(costs)
+    words = {
+        f"{level_db} dB": await _word_error_rates(level_db, sentences, vad, asr, tuning)
+        for level_db in WRITTEN_DB
+    }
+    return outcomes, percentiles(costs), words
+
+
+async def _word_error_rates(
+    level_db: float, sentences: Sequence[Samples], vad: Vad, asr: Asr, tuning: Tuning
+) -> dict[str, float]:
+    """Of all people's clips: as they are, over the echo, and with the echo taken out."""
+    said: list[str] = []
+    written: dict[str, list[str]] = {"alone": [], "with the echo": [], "without it": []}
+    for number, clip in enumerate(speech_set(origin="human")):
+        case = Case(number, level_db, DELAYS_MS[number % 5], ROOMS_S[number % 4], NOISES_DB[0])
+        played = _laid_out([sentences[number % 4], sentences[(number + 1) % 4]])
+        alone = _noise(case, len(played)) + _interrupting(clip, len(played))
+        heard = alone + _echo(case, played)
+        kept = listened(played, heard, await probabilities(vad, heard), tuning).samples
+        end_s = USER_S + (clip.end_ms - clip.onset_ms) / 1000
+        turn = slice(round((USER_S - 0.3) * HEARING_HZ), round((end_s + 0.2) * HEARING_HZ))
+        said.append(plain(clip.text or ""))
+        for texts, samples in zip(written.values(), (alone, heard, kept), strict=True):
+            transcript, _ = await asr.step(Audio(samples[turn], HEARING_HZ), None, final=True)
+            texts.append(plain(transcript.text))
+    return {how: round(jiwer.process_words(said, texts).wer, 4) for how, texts in written.items()}
+
+
+def _echo(case: Case, played: Samples) -> Samples:
+    if case.level_db is None:
+        return np.zeros_like(played)
+    return echo_of(
+        played, delay_ms=case.delay_ms, level_db=case.level_db, room_s=case.room_s, seed=case.number
+    )
 
 
 async def _outcome(
@@ -149,18 +209,15 @@ async def _outcome(
     if clip is not None:
         heard += _interrupting(clip, len(played))
         alone = listened(None, heard, await probabilities(vad, heard), tuning)
-        alone_s = next((onset.known_s for onset in alone), None)
-    if case.level_db is not None:
-        heard += echo_of(
-            played, delay_ms=case.delay_ms, level_db=case.level_db, room_s=case.room_s, seed=case.number
-        )
+        alone_s = next((onset.known_s for onset in alone.onsets), None)
+    heard += _echo(case, played)
     speech = await probabilities(vad, heard)
     return Outcome(
         case,
         clip.name if clip else None,
         clip.origin if clip else None,
-        [onset.known_s for onset in listened(played, heard, speech, tuning, costs)],
-        [onset.known_s for onset in listened(None, heard, speech, tuning)],
+        [onset.known_s for onset in listened(played, heard, speech, tuning, costs).onsets],
+        [onset.known_s for onset in listened(None, heard, speech, tuning).onsets],
         alone_s,
     )
 
@@ -180,8 +237,8 @@ def listened(
     speech: Sequence[float],
     tuning: Tuning,
     costs: list[float] | None = None,
-) -> list[Onset]:
-    """The onsets that a session would tell of.
+) -> Listened:
+    """What a session would make of it.
 
     Args:
         played: what the client plays by the ledger, from the same moment on; None: it is not looked at.
@@ -192,25 +249,26 @@ def listened(
     echo = Echo(loudspeaker)
     sending = _Sending(loudspeaker, played) if played is not None else None
     endpointing = Endpointing(TurnDetection(), onset_ms=tuning.onset_ms, pause_ms=tuning.pause_ms)
-    onsets = []
+    onsets, kept = list[Onset](), list[Samples]()
     for number, probability in enumerate(speech):
         start = number * FRAME_SAMPLES
         frame = Frame(start, heard[start : start + FRAME_SAMPLES])
         now_s = (start + FRAME_SAMPLES) / HEARING_HZ
-        decided: Sequence[Decided] = [Decided(probability, frame)]
+        made = Heard(frame, [Decided(probability, frame)])
         if sending is not None:
             arrived_s = np.ceil(now_s / BURST_S) * BURST_S
             sending.go_on(arrived_s + LEAD_S)
             echo.received(round(arrived_s * HEARING_HZ), arrived_s)
             before_s = time.process_time()
-            decided = echo.hear(frame, probability).decided
+            made = echo.hear(frame, probability)
             if costs is not None and probability >= SPEECH:
                 costs.append((time.process_time() - before_s) * 1000)
-        for each in decided:
+        kept.append(made.frame.samples)
+        for each in made.decided:
             for move in endpointing.step(each.probability, each.frame.start_sample, each.frame.samples):
                 if move.event is FloorEvent.ONSET:
                     onsets.append(Onset(now_s, move.at_sample / HEARING_HZ))
-    return onsets
+    return Listened(onsets, np.concatenate(kept))
 
 
 class _Sending:

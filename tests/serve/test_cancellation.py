@@ -132,7 +132,8 @@ async def test_talking_over_the_agent_ends_its_calls_in_every_replica(trouble: s
     conversation = Conversation(
         Stages(*ears, RemoteLlm(llm), RemoteTts(tts)),
         Settings(),
-        Tuning(read_ahead=False, mute_s=60.0),  # nothing else is to be asked, and no turn to end by itself
+        # Nothing else is to be asked, no turn to end by itself, and every scripted voice is a tone.
+        Tuning(read_ahead=False, mute_s=60.0, echo=False),
         emit,
         session_id="over",
     )

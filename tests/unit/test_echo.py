@@ -60,7 +60,7 @@ def loud(heard: Samples) -> list[float]:
 
 def onsets_s(heard: Samples, played: Samples | None) -> list[float]:
     heard = heard + room_noise(LENGTH, -70)
-    return [onset.known_s for onset in listened(played, heard, loud(heard), Tuning())]
+    return [onset.known_s for onset in listened(played, heard, loud(heard), Tuning()).onsets]
 
 
 @pytest.mark.parametrize(
