@@ -13,7 +13,7 @@ import numpy as np
 
 WIDTH = 860
 """Of a plot, in the units of its own view."""
-LEFT, RIGHT = 252, 24
+LEFT, RIGHT = 266, 24
 """Room for the names of rows, and beside the last tick."""
 ROW = 30
 AXIS = 40

@@ -56,7 +56,8 @@ class OverlapResult:
         hold_ms: the agent paused.
         verdict_ms: the server said that what is not played yet shall be dropped.
         resumed_ms: the agent went on after a hold.
-        silence_ms: the last of the answer was heard, by the kind of client; only where it was stopped.
+        silence_ms: the last of the answer was heard, by the kind of client; only where it was stopped. 0: the
+            sound came into a silence of the answer's own.
         gap_ms: the longest silence inside the answer that the sound brought, by the kind of client.
     """
 
@@ -172,7 +173,7 @@ def look_up_overlap(result: OverlapResult, client: Client, response: str, window
     for obedience in OBEYED:
         spans = heard(client.speakers[response].played, orders, obedience)
         if stopped:
-            result.silence_ms[obedience] = _ms(spans[-1].end_s - window.onset_s)
+            result.silence_ms[obedience] = _ms(max(0.0, spans[-1].end_s - window.onset_s))
         else:
             result.gap_ms[obedience] = _ms(longest_gap_s(spans, window.onset_s, until_s))
     result.answered = any(at_s > window.end_s for at_s in answers_s(client, notes).values())
