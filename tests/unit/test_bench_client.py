@@ -90,6 +90,7 @@ def test_answers_of_pipecat_are_numbered_by_their_ends() -> None:
         sounds(),
         interruption(),
         told("bot-stopped-speaking"),
+        told("bot-llm-started"),
         sounds(),
     )
     assert [note.response for note in client.notes if note.signal == "sound"] == ["1", "1", "2", "3"]
@@ -99,6 +100,21 @@ def test_answers_of_pipecat_are_numbered_by_their_ends() -> None:
     ]
     assert client.interrupted == [6.0]
     assert list(client.speakers) == ["1", "2", "3"]
+
+
+def test_a_chunk_that_follows_an_interruption_of_pipecat_is_no_new_answer() -> None:
+    client = client_that_took(
+        Pipecat(),
+        sounds(),
+        interruption(),
+        sounds(),
+        told("bot-stopped-speaking"),
+        sounds(),
+        told("user-stopped-speaking"),
+        sounds(),
+    )
+    assert [note.response for note in client.notes if note.signal == "sound"] == ["1", "1", "1", "2"]
+    assert [note.response for note in client.notes if note.signal == "cut off"] == ["1"]
 
 
 def test_a_client_of_pipecat_speaks_as_its_pipelines_hear() -> None:

@@ -40,6 +40,10 @@ _FRAMES = {
 """Those of the kinds of frames that a client of speech meets."""
 
 
+NEW_ANSWER = ("user-stopped-speaking", "bot-llm-started")
+"""Messages after which sound is that of another answer."""
+
+
 def _frame_class() -> Any:
     """The class of `pipecat.Frame`, a choice between the kinds of frames."""
     file = descriptor_pb2.FileDescriptorProto(name="pipecat_frames.proto", package="pipecat", syntax="proto3")
@@ -69,13 +73,16 @@ Frame = _frame_class()
 class Pipecat:
     """A `Wire`. Answers have no ids there: they are numbered, from the first sound of each to its end.
 
+    A chunk of an answer may still follow its interruption. It is that answer's until the user's turn is over
+    or the language model begins another.
+
     A session has no settings: what there is to choose is chosen when the bot is started.
     """
 
     microphone_hz = _MICROPHONE_HZ
 
     def __init__(self) -> None:
-        self._answer, self._sounding = 0, False
+        self._answer, self._sounding, self._interrupted = 0, False, False
 
     def address(self, url: str) -> str:
         return f"{url}/ws-client"
@@ -103,6 +110,7 @@ class Pipecat:
                 yield self._sound(frame.audio)
             case "interruption":
                 yield Taken({"type": "interruption"}, "drop")
+                self._interrupted = self._sounding or self._interrupted
                 yield from self._over("cut off", {"type": "interruption"})
             case "message":
                 yield from self._told(json.loads(frame.message.data))
@@ -110,12 +118,13 @@ class Pipecat:
     def _sound(self, audio: Any) -> Taken:
         if audio.sample_rate != HZ:
             raise ValueError(f"the bot speaks at {audio.sample_rate} Hz; expected its default, {HZ} Hz")
-        if not self._sounding:
+        if not self._sounding and not self._interrupted:
             self._answer, self._sounding = self._answer + 1, True
         return Taken({"type": "audio"}, "sound", str(self._answer), sound=from_pcm16(audio.audio, HZ).samples)
 
     def _told(self, told: JSON) -> Iterator[Taken]:
         data = told.get("data") or {}
+        self._interrupted = self._interrupted and told["type"] not in NEW_ANSWER
         match told["type"]:
             case "bot-ready":
                 yield Taken(told, "ready")
