@@ -128,7 +128,9 @@ class Echo:
         self._path: _KnownPath | None = None
         self._noise: float | None = None
         self._is_settled = False
-        """An echo was recognised since the agent began to be heard: what is not explained is no echo."""
+        """An echo was recognised since the agent began to speak: what is not explained is no echo."""
+        self._begun = 0
+        """Where it did."""
         self._waiting: list[Decided] = []
         self._found: _Found | None = None
         """What the latest frame of speech came to, if that had a clear place."""
@@ -143,8 +145,9 @@ class Echo:
     def hear(self, frame: Frame, probability: float) -> Heard:
         """Of every frame in turn: that it holds speech, and what to make of it."""
         self._remember(frame)
+        if self._begun != self._loudspeaker.begun:
+            self._begun, self._is_settled = self._loudspeaker.begun, False
         if not self._can_echo():
-            self._is_settled = False
             return self._decided(frame, probability)
         if probability < SPEECH:
             self._note_silence(frame.samples)
@@ -171,9 +174,8 @@ class Echo:
 
     def _note_silence(self, samples: Samples) -> None:
         power = voice_power(samples)
-        self._noise = (
-            power if self._noise is None else self._noise + 0.05 * (min(power, 4 * self._noise) - self._noise)
-        )
+        before = power if self._noise is None else self._noise
+        self._noise = before + _LEARNS_NOISE * (min(power, 4 * before) - before)
         if self._path is None and not self._knows_no_echo():
             now = self._end + self._arrivals.shift
             played = self._loudspeaker.played(now - FRAME_SAMPLES, now)

@@ -39,13 +39,15 @@ class Loudspeaker:
         self._rate_hz = 0
         self._ends_s = 0.0
         self._place = 0
+        self.begun = 0
+        """The place where something began to sound last, after silence."""
 
     def play(self, audio: Audio, at_s: float) -> None:
         """`audio` will begin to sound at `at_s`, loop time; never before what was given earlier has ended."""
         if self._resampler is None or abs(at_s - self._ends_s) > _SEAM_S or audio.rate_hz != self._rate_hz:
             self._end_stretch()
             self._resampler, self._rate_hz = Resampler(audio.rate_hz, HEARING_HZ), audio.rate_hz
-            self._place = place(at_s)
+            self._place = self.begun = place(at_s)
         self._ends_s = at_s + audio.duration_s
         self._add(self._resampler.feed(audio).samples)
         while self._stretches and self._stretches[0].end < place(at_s - KEPT_S):
