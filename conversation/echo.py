@@ -33,8 +33,8 @@ LATEST_S = 1.0
 """An echo comes back no later than this after the ledger's time: the network there and back, the client's
 buffer, the room."""
 
-UNDECIDED_FRAMES = 3
-"""For so many frames, 96 ms, a sound that may be an echo is nobody's."""
+UNDECIDED_FRAMES = 4
+"""For so many frames, 128 ms, a sound that may be an echo is nobody's."""
 
 UNECHOED_MS = 1500
 """Where the agent has spoken for so long and the microphone kept silent, it does not hear the agent."""
