@@ -5,8 +5,8 @@ things are asked of a frame that holds speech while the agent can be heard: wher
 from (by correlation, until that is known); what is left of it when the echo is taken out (echo_path.py); and
 whether that is more than the echo, the room and the noise account for. Only then somebody speaks.
 
-Frames without speech cost next to nothing, and those of a silent agent nothing. This module knows no VAD and no floor: it is
-told probabilities, and tells those that count.
+Frames without speech cost next to nothing, and those of a silent agent nothing. This module knows no VAD and
+no floor: it is told probabilities, and tells those that count.
 """
 
 from __future__ import annotations
