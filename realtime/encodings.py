@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from conversation.audio import HEARING_HZ, Audio, Resampler, from_pcm16, join, to_pcm16
+from conversation.polyphase import Polyphase
 from realtime.g711 import A_LAW, MU_LAW
 from realtime.g711 import RATE_HZ as TELEPHONE_HZ
 from realtime.shapes import WIRE_HZ
@@ -73,8 +74,8 @@ class IncomingAudio:
         self._half_sample, self._resampler = b"", self._new_resampler()
         return rest
 
-    def _new_resampler(self) -> Resampler:
-        return Resampler(self._encoding.rate_hz, HEARING_HZ)
+    def _new_resampler(self) -> Polyphase:
+        return Polyphase(self._encoding.rate_hz, HEARING_HZ)
 
 
 class OutgoingAudio:
