@@ -72,6 +72,14 @@ LANES: Mapping[str, Lane] = {
         at_most_ms=(500, 800),
         speech="sentences",
     ),
+    "laptop-eager": _lane(
+        "laptop models, semantic end of turn, eagerness high, whole sentences of people",
+        {**SEMANTIC, "eagerness": "high"},
+        "laptop",
+        "smart",
+        at_most_ms=(500, 800),
+        speech="sentences",
+    ),
     "laptop-questions": _lane(
         "laptop models, semantic end of turn, synthetic questions",
         SEMANTIC,
