@@ -34,8 +34,12 @@ JUDGEMENTS: Mapping[tuple[bool, Seems], Judgement | None] = {
 """By whether the turn sounds finished, and what its words say. Where the words are a whole question or answer
 and only the sound is against it, the silence rule decides."""
 
-UNDETERRED: frozenset[Eagerness] = frozenset(["high"])
-"""Who answers in spite of a comma: sooner after a clause, and too soon where more clauses follow."""
+COUNTS_AS: Mapping[tuple[Eagerness, Seems], Seems] = {
+    ("high", Seems.HANGING): Seems.EITHER,
+    ("low", Seems.EITHER): Seems.HANGING,
+}
+"""Who is eager answers in spite of a comma: sooner after a clause, and too soon where more clauses follow.
+Who is patient answers at once only what is surely a question or an answer."""
 
 
 async def judge(session: Session, utterance: Utterance, judged: Callable[[Judgement | None], None]) -> None:
@@ -64,9 +68,7 @@ async def judge(session: Session, utterance: Utterance, judged: Callable[[Judgem
     if not sounds_finished:
         judged(Judgement.DOUBTFUL)
     words = await _seems(utterance)
-    if words is Seems.HANGING and detection.eagerness in UNDETERRED:
-        words = Seems.EITHER
-    judged(JUDGEMENTS[sounds_finished, words])
+    judged(JUDGEMENTS[sounds_finished, COUNTS_AS.get((detection.eagerness, words), words)])
 
 
 async def _seems(utterance: Utterance) -> Seems:

@@ -43,9 +43,6 @@ IN_A_SESSION = 10
 
 PARTS = ("sentences", "overlaps", "lost")
 
-SETTINGS: JSON = asked({"type": "semantic_vad"})
-"""Of this server's sessions. What others hear, that obey no hold, is reckoned from the same session."""
-
 T = TypeVar("T")
 R = TypeVar("R", SentenceResult, OverlapResult)
 
@@ -56,20 +53,23 @@ def main() -> None:
     parser.add_argument("--items", type=int, help="so many of each part; default: all")
     parser.add_argument("--parts", type=_parts, default=PARTS, help=f"default: {','.join(PARTS)}")
     parser.add_argument("--alone", action="store_true", help="without the peer")
+    parser.add_argument("--eagerness", choices=["low", "medium", "high"], default="medium", help="ours")
     parser.add_argument("--name", default="turns", help="of the report")
     arguments = parser.parse_args()
     about = {**circumstances(), "peer": None if arguments.alone else peer_versions()}
     said = sentences()[: arguments.items] if "sentences" in arguments.parts else []
     over = overlaps()[: arguments.items] if "overlaps" in arguments.parts else []
+    # What clients hear that obey no hold is reckoned from the same session.
+    session = asked({"type": "semantic_vad", "eagerness": arguments.eagerness})
     found, compared = Found(), list[Comparison]()
     if said or over:
         with _running(arguments.url) as url:
-            found = asyncio.run(measure(url, said, over, alone=arguments.alone))
+            found = asyncio.run(measure(url, session, said, over, alone=arguments.alone))
         asyncio.run(_listen_alone(found, over))
     if "lost" in arguments.parts and not arguments.url:
         with server(LOST) as url:
-            compared = asyncio.run(comparisons(_socket(url), SETTINGS))
-    report = {**about, **_circumstances(found), **told(found, compared)}
+            compared = asyncio.run(comparisons(_socket(url), session))
+    report = {**about, **_circumstances(found, session), **told(found, compared)}
     path = write(arguments.name, report)
     print(shown(report))
     print(path, draw(arguments.name, of="turns"), sep="\n")
@@ -102,11 +102,11 @@ def _socket(url: str) -> str:
 
 
 async def measure(
-    address: Address, said: Sequence[Sentence], over: Sequence[Overlap], *, alone: bool
+    address: Address, session: JSON, said: Sequence[Sentence], over: Sequence[Overlap], *, alone: bool
 ) -> Found:
     """Each batch to the one system, then to the other."""
     found, numbers = Found(), count(1)
-    async with _systems(address, alone) as systems:
+    async with _systems(address, session, alone) as systems:
         before = cpu_times()
         for batch in _batches(said):
             for system in systems:
@@ -122,8 +122,8 @@ async def measure(
 
 
 @asynccontextmanager
-async def _systems(address: Address, alone: bool) -> AsyncIterator[list[System]]:
-    ours = System("antiphon", Antiphon, _socket(address), SETTINGS, address.pids)
+async def _systems(address: Address, session: JSON, alone: bool) -> AsyncIterator[list[System]]:
+    ours = System("antiphon", Antiphon, _socket(address), session, address.pids)
     if alone:
         yield [ours]
         return
@@ -182,10 +182,10 @@ def _shown(results: list[R]) -> list[R]:
     return results
 
 
-def _circumstances(found: Found) -> dict[str, Any]:
+def _circumstances(found: Found, session: JSON) -> dict[str, Any]:
     return {
         "configuration": {"file": AGENT, **load_config(AGENT).model_dump(mode="json")},
-        "session": SETTINGS,
+        "session": session,
         "machine_busy": found.busy,
         "unit": "ms",
         "missed_after_s": MISSED_S,

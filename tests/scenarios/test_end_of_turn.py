@@ -93,6 +93,12 @@ def test_an_eager_agent_is_content_with_less() -> None:
     assert waited_s(clause.run(until_s=5.0)) == about(FINISHED_S)
 
 
+def test_a_patient_agent_answers_at_once_only_what_is_surely_over() -> None:
+    assert waited_s(question("0.9", eagerness="low").run(until_s=5.0)) == about(DOUBTFUL_S)
+    asked = question("0.9", words="what time is it?", eagerness="low")
+    assert waited_s(asked.run(until_s=5.0)) == about(FINISHED_S)
+
+
 def test_while_the_model_has_not_answered_the_silence_decides() -> None:
     seen = question(Line("0.1", first_s=0.9)).run(until_s=5.0)
     assert waited_s(seen) == about(RULE_S)
