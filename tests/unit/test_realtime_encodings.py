@@ -33,7 +33,9 @@ def heard(*appends: bytes) -> np.ndarray:
 def test_however_audio_is_cut_into_appends_it_is_the_same_audio(cuts: list[int]) -> None:
     edges = [0, *cuts, len(PCM)]
     appends = [PCM[start:end] for start, end in itertools.pairwise(edges)]
-    assert np.array_equal(heard(*appends), heard(PCM))
+    in_parts, whole = heard(*appends), heard(PCM)
+    assert len(in_parts) == len(whole)
+    assert np.abs(in_parts - whole).max() < 1e-6  # a sum's order; a step of 16 bits is thirty times as much
 
 
 def test_resampling_keeps_the_duration_and_the_sound() -> None:
