@@ -96,7 +96,7 @@ def told(session: RealtimeSession, seen: Seen) -> None:
                     seen.heard.append(part.content)
                 case ModelResponse(), SpeechPart():
                     seen.said.append(part.content)
-                    seen.interrupted |= part.interrupted_at_ms is not None
+                    seen.interrupted |= message.state == "interrupted"
                 case ModelResponse(), TextPart():
                     seen.said.append(part.content)
 
