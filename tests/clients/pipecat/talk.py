@@ -21,6 +21,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
+    UserTurnMessageAddedMessage,
 )
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import FunctionCallParams
@@ -43,31 +44,37 @@ HZ = 24_000
 class Loudspeaker(BaseOutputTransport):
     """Plays at the pace of sound; counts the answers that were interrupted, and the sound of each answer."""
 
-    def __init__(self, seen: Seen, microphone: list[Microphone]) -> None:
+    def __init__(self, seen: Seen) -> None:
         super().__init__(
             TransportParams(audio_out_enabled=True, audio_out_sample_rate=HZ, audio_out_auto_silence=False)
         )
-        self._seen, self._barge_in_with, self._bytes, self._greeting = seen, microphone, 0, True
+        self._seen, self._bytes = seen, 0
+        self._barge_in_with: Microphone | None = None
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
         await self.set_transport_ready(frame)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
         if isinstance(frame, InterruptionFrame) and self._bytes:
             self._seen.interrupted = True
+        await super().process_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         self._bytes += len(frame.audio)
-        if self._barge_in_with and not self._greeting:
-            self._barge_in_with.pop().speak()
+        if self._barge_in_with:
+            self._barge_in_with.speak()
+            self._barge_in_with = None
         await asyncio.sleep(len(frame.audio) / BYTES_PER_MS / 1000)
         return True
 
     def forget(self) -> None:
         """The greeting is over."""
-        self._bytes, self._greeting = 0, False
+        self._bytes = 0
+
+    def barge_in(self, microphone: Microphone) -> None:
+        """Over the sound that is played next."""
+        self._barge_in_with = microphone
 
     def answered(self) -> None:
         self._seen.sound_ms.append(self._bytes // BYTES_PER_MS)
@@ -113,9 +120,15 @@ async def talk(url: str, scene: str, speech: bytes) -> Seen:
         await worker.queue_frame(InputAudioRawFrame(pcm, HZ, 1))
 
     microphone = Microphone(speech, hear)
-    loudspeaker = Loudspeaker(seen, [microphone] if scene == "barge_in" else [])
+    loudspeaker = Loudspeaker(seen)
     worker = PipelineWorker(Pipeline([ears, llm, loudspeaker, memory]), enable_rtvi=False)
     greeted, over = asyncio.Event(), asyncio.Event()
+
+    # Pipecat writes down what it heard a second into the answer; who has spoken again by then has said one thing.
+    @ears.event_handler("on_user_turn_message_added")
+    async def written(aggregator: object, message: UserTurnMessageAddedMessage) -> None:
+        if scene == "barge_in" and not seen.said:
+            loudspeaker.barge_in(microphone)
 
     @memory.event_handler("on_assistant_turn_stopped")
     async def answered(aggregator: object, message: AssistantTurnStoppedMessage) -> None:
