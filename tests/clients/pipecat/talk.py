@@ -20,6 +20,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
     LLMContextAggregatorPair,
+    LLMUserAggregator,
     LLMUserAggregatorParams,
     UserTurnMessageAddedMessage,
 )
@@ -81,6 +82,19 @@ class Loudspeaker(BaseOutputTransport):
         self._bytes = 0
 
 
+def barge_in_once(ears: LLMUserAggregator, loudspeaker: Loudspeaker, microphone: Microphone) -> None:
+    """Over the first answer, when the question is in Pipecat's context.
+
+    It is written there a second into the answer; who has spoken again by then has said one thing.
+    """
+    microphones = [microphone]
+
+    @ears.event_handler("on_user_turn_message_added")
+    async def written(aggregator: object, message: UserTurnMessageAddedMessage) -> None:
+        if microphones:
+            loudspeaker.barge_in(microphones.pop())
+
+
 async def talk(url: str, scene: str, speech: bytes) -> Seen:
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
@@ -124,11 +138,8 @@ async def talk(url: str, scene: str, speech: bytes) -> Seen:
     worker = PipelineWorker(Pipeline([ears, llm, loudspeaker, memory]), enable_rtvi=False)
     greeted, over = asyncio.Event(), asyncio.Event()
 
-    # Pipecat writes down what it heard a second into the answer; who has spoken again by then has said one thing.
-    @ears.event_handler("on_user_turn_message_added")
-    async def written(aggregator: object, message: UserTurnMessageAddedMessage) -> None:
-        if scene == "barge_in" and not seen.said:
-            loudspeaker.barge_in(microphone)
+    if scene == "barge_in":
+        barge_in_once(ears, loudspeaker, microphone)
 
     @memory.event_handler("on_assistant_turn_stopped")
     async def answered(aggregator: object, message: AssistantTurnStoppedMessage) -> None:
