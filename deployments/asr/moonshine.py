@@ -3,7 +3,9 @@
 An encoder hears a segment whole, a decoder writes it down a token at a time, always the likeliest one. The
 segments of a call are taken one after another: the models quantise each tensor by the largest value in it, so
 that segments in one batch would change each other's words (measured: 6 of 16), and on a CPU core a batch is
-only 3..35 % faster. How a conversation is cut into segments is not known here.
+only 3..35 % faster. A segment that was here before, shorter, is not written from scratch: what was written
+then is read in one run of the decoder, as far as it still is the likeliest. How a conversation is cut into
+segments is not known here.
 Model: Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice Commands",
 arXiv:2410.15608; https://github.com/moonshine-ai/moonshine.
 """
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from conversation.audio import HEARING_HZ, Audio, Samples
 from conversation.errors import ConfigError
 from conversation.stages import Hints, Transcript
+from deployments.asr.drafts import Drafts, Tokens
 from deployments.asr.segments import hints_of_each, is_audible
 from deployments.model_thread import ModelThread
 from deployments.onnx import OnnxModel
@@ -58,7 +61,8 @@ _SPECIAL = 3
 """Tokens below are unknown, start, end."""
 
 _TOKENS_A_STEP = 4
-"""Between two steps other callers have their turn. One token takes 3..10 ms, more in a longer segment."""
+"""Between two steps other callers have their turn. One token takes 3..10 ms, more in a longer segment; a
+draft of 30 takes 20 ms."""
 
 
 @dataclass(slots=True)
@@ -90,6 +94,7 @@ class Moonshine:
         self._encoder = OnnxModel(directory / "encoder_model.ort", stage="asr", threads=threads)
         self._decoder = OnnxModel(directory / "decoder_model_merged.ort", stage="asr", threads=threads)
         self._vocabulary = _read_vocabulary(directory / "tokenizer.bin")
+        self._drafts = Drafts()
         self._thread = ModelThread("moonshine")
 
     async def transcribe(self, segments: Sequence[Audio], hints: Sequence[Hints] = ()) -> list[Transcript]:
@@ -120,50 +125,66 @@ class Moonshine:
             mask = np.ones(audio.shape, np.int64)
             [frames] = self._encoder.run({"input_values": audio, "attention_mask": mask}, options=options)
             yield None
-            line = _Line()
-            for token, log_probability in islice(
-                self._decode(frames, mask, options), _token_limit(audio.size)
-            ):
+            line, limit = _Line(), _token_limit(audio.size)
+            draft = self._drafts.of(samples)[: limit - 1]
+            for token, log_probability in islice(self._decode(frames, mask, draft, options), limit):
                 line.log_probability += log_probability
                 if token == _END:
                     break
                 line.tokens.append(token)
                 if len(line.tokens) % _TOKENS_A_STEP == 0:
                     yield None
+            self._drafts.keep(samples, line.tokens)
             yield self._text(line)
 
     def _decode(
-        self, frames: NDArray[np.float32], mask: NDArray[np.int64], options: RunOptions
+        self, frames: NDArray[np.float32], mask: NDArray[np.int64], draft: Tokens, options: RunOptions
     ) -> Iterator[tuple[int, float]]:
         """Each next token and its log probability, without end.
+
+        The draft is read in the first run, which takes little more than any other. Its tokens are given for
+        as long as they are the likeliest, so they are those that would have been written without it, but for
+        the rounding of tensors that are quantised as a whole: of 38 utterances, each with the draft that a
+        session has, 34 came out the same, 3 with another comma or full stop, one with a wrong word less.
+        Source: speculative decoding (Leviathan et al., arXiv:2211.17192), where the draft is one's own.
 
         Args:
             frames: what the encoder made of the segment, (1, T, width), one frame for 384 samples.
             mask: which samples of the audio count, (1, samples). The decoder wants it at the rate of the
                 audio and takes every 384th value itself; at the rate of the frames it fails beyond 9.2 s.
+            draft: what may well be the first tokens.
             options: to stop a run from outside.
         """
         inputs: dict[str, NDArray[Any]] = {
             "encoder_hidden_states": frames,
             "encoder_attention_mask": mask,
-            "input_ids": np.array([[_START]]),
+            "input_ids": np.array([[_START, *draft]]),
             "use_cache_branch": np.array([False]),
         }
         for name, shape in self._decoder.inputs.items():
             if name.startswith("past_key_values"):
                 _, heads, _, width = shape
                 inputs[name] = np.zeros((1, int(heads), 0, int(width)), np.float32)
-        outputs = self._decoder.outputs
+        results = dict(zip(self._decoder.outputs, self._decoder.run(inputs, options=options), strict=True))
+        token = read = 0
+        for read, logits in enumerate(results.pop("logits")[0], 1):  # (vocabulary,)
+            token, log_probability = _likeliest(logits)
+            yield token, log_probability
+            if draft[read - 1 : read] != (token,):
+                break
+        # The keys and values of what was heard stay what this run made of them; those of the draft's other
+        # tokens go.
+        outputs = [name for name in self._decoder.outputs if ".encoder." not in name]
+        caches = {
+            name: cache if ".encoder." in name else cache[:, :, :read] for name, cache in results.items()
+        }
+        inputs["use_cache_branch"] = np.array([True])
         while True:
-            results = dict(zip(outputs, self._decoder.run(inputs, outputs, options), strict=True))
-            logits = results.pop("logits")[0, -1]  # (vocabulary,)
-            token = int(logits.argmax())
-            yield token, -float(np.log(np.exp(logits - logits[token]).sum()))
-            inputs |= {name.replace("present", "past_key_values"): cache for name, cache in results.items()}
+            inputs |= {name.replace("present", "past_key_values"): cache for name, cache in caches.items()}
             inputs["input_ids"] = np.array([[token]])
-            inputs["use_cache_branch"] = np.array([True])
-            # The keys and values of what was heard stay what the first run made of them.
-            outputs = [name for name in self._decoder.outputs if ".encoder." not in name]
+            caches = dict(zip(outputs, self._decoder.run(inputs, outputs, options), strict=True))
+            token, log_probability = _likeliest(caches.pop("logits")[0, -1])
+            yield token, log_probability
 
     def _text(self, line: _Line) -> str:
         written = b"".join(self._vocabulary[token] for token in line.tokens)
@@ -171,6 +192,12 @@ class Moonshine:
         if line.doubtful or text == _NO_WORDS or not any(character.isalnum() for character in text):
             return ""
         return text
+
+
+def _likeliest(logits: NDArray[np.float32]) -> tuple[int, float]:
+    """The likeliest token and its log probability; `logits` are (vocabulary,)."""
+    token = int(logits.argmax())
+    return token, -float(np.log(np.exp(logits - logits[token]).sum()))
 
 
 def _token_limit(samples: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.speech.recordings import TWO_CITIES
-from conversation.audio import HEARING_HZ, Audio, silence
+from conversation.audio import HEARING_HZ, Audio, join, silence
 from conversation.errors import ConfigError, StageFailed
 from deployments import weights
 from deployments.asr.moonshine import Moonshine
@@ -56,6 +56,41 @@ async def test_a_segment_has_the_same_words_alone_and_among_others(
     together = await moonshine.transcribe(segments)
     alone = [(await moonshine.transcribe([segment]))[0] for segment in segments]
     assert together == alone
+
+
+async def test_a_segment_that_grew_is_not_written_from_scratch(
+    moonshine: Moonshine, two_cities: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+    decode = moonshine._decoder.run
+
+    def counted(inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        runs.append(inputs["input_ids"].size)
+        return decode(inputs, *rest, **named)
+
+    monkeypatch.setattr(moonshine._decoder, "run", counted)
+    whole = seconds(two_cities, 33, 38)
+    [from_scratch] = await moonshine.transcribe([whole])
+    runs_from_scratch = len(runs)
+    [early] = await moonshine.transcribe([whole[: 4 * HEARING_HZ]])
+    runs.clear()
+    [grown] = await moonshine.transcribe([whole])
+
+    assert early.text != grown.text
+    assert plain(grown.text) == plain(from_scratch.text)
+    assert len(runs) < runs_from_scratch / 2
+
+
+async def test_a_draft_of_other_words_changes_nothing(
+    moonshine: Moonshine, two_cities: Audio, beckett: Audio
+) -> None:
+    """Two segments that begin with the same sound and go on with different words."""
+    beginning = seconds(beckett, 0, 0.5)
+    one = join([beginning, seconds(two_cities, 0, 4)], HEARING_HZ)
+    other = join([beginning, seconds(two_cities, 20, 25)], HEARING_HZ)
+    [alone] = await Moonshine().transcribe([other])
+    [_, after_one] = await moonshine.transcribe([one, other])
+    assert plain(after_one.text) == plain(alone.text)
 
 
 async def test_thirty_seconds_are_written_to_the_end(moonshine: Moonshine, two_cities: Audio) -> None:
