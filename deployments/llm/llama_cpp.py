@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,7 +33,7 @@ Speak = Callable[[ReplyPart], None]
 
 
 class LlamaCpp:
-    """An `Llm` over one GGUF file, on one thread.
+    """An `Llm` over one GGUF file, on a thread or two.
 
     Each of the last `sessions` sessions keeps what was read of its prompt. At most two replies run at a
     time, others wait in the order in which they came. A cancelled reply stops within about 0.15 s, while
@@ -44,8 +45,10 @@ class LlamaCpp:
         context_tokens: room for prompt and reply of one session. A system message and a last message that
             alone are longer than `prompt_tokens` may fill it; beyond it they fail.
         sessions: prompts kept. Each costs `context_tokens` of memory: 23 KB a token for SmolLM2-135M.
-        threads: leave it at one unless cores are idle: llama.cpp's threads spin, and two of them on two
-            busy cores are many times slower than one.
+        threads: that write, token by token. A second one gains a third where a core is idle, loses more than
+            that where none is, and is in the voice's way.
+        reading_threads: that read prompts; at most as many as there are cores. The second one gains 40 %
+            where a core is idle, and loses nothing where none is.
         max_tokens: of a reply, and the most that ReplyParams.max_tokens can ask for.
         temperature, top_p, repeat_penalty: chosen by reading replies of SmolLM2-135M to ten everyday
             questions: above 0.5 it loses the thread, without the penalty it repeats itself.
@@ -62,6 +65,7 @@ class LlamaCpp:
         context_tokens: int = 1024,
         sessions: int = 4,
         threads: int = 1,
+        reading_threads: int = 2,
         max_tokens: int = 128,
         temperature: float = 0.3,
         top_p: float = 0.9,
@@ -84,7 +88,11 @@ class LlamaCpp:
             "grammar": SPEAKABLE,
         }
         self.engine = LlamaEngine(
-            _only_gguf(locate(weights)), slots=sessions, context_tokens=context_tokens, threads=threads
+            _only_gguf(locate(weights)),
+            slots=sessions,
+            context_tokens=context_tokens,
+            threads=threads,
+            reading_threads=min(reading_threads, len(os.sched_getaffinity(0))),
         )
         self._slots = Slots(sessions, AT_ONCE)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="llama")

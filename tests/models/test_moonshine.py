@@ -87,7 +87,7 @@ async def test_a_draft_of_other_words_changes_nothing(
     """Two segments that begin with the same sound and go on with different words."""
     beginning = seconds(beckett, 0, 0.5)
     one = join([beginning, seconds(two_cities, 0, 4)], HEARING_HZ)
-    other = join([beginning, seconds(two_cities, 20, 25)], HEARING_HZ)
+    other = join([beginning, seconds(two_cities, 24, 29)], HEARING_HZ)
     [alone] = await Moonshine().transcribe([other])
     [_, after_one] = await moonshine.transcribe([one, other])
     assert plain(after_one.text) == plain(alone.text)
