@@ -21,7 +21,9 @@ FIRST_BREATH = 16
 LONGEST_FIRST_CLAUSE = 45
 """Without either, it is cut where a word surely ends, as late before this as possible: after about eight
 English words or 15 Chinese characters. People wait for the first sound, and a small model on a laptop writes
-a token in 20 ms."""
+a token in 20 ms. Not sooner: 30 would save one and a half of them, and cut through many more phrases, where a
+voice ends as it ends a sentence (130 ms of silence, the last word a third longer, and lower), and through
+short sentences that now are whole. Before prepositions that sounds better, but saves a third of a token."""
 LONGEST_CLAUSE = 240
 """The same for any other clause. Where no word surely ends, any clause is cut here: that is 240 characters of
 English and 80 of Chinese, about 16 s, and `Tts.speak` takes 500."""
@@ -54,6 +56,54 @@ _CONJUNCTIONS = frozenset(
         "than",
     )
 )
+
+_LEANING = _CONJUNCTIONS | frozenset(
+    (
+        "a",
+        "an",
+        "the",
+        "my",
+        "your",
+        "his",
+        "her",
+        "its",
+        "our",
+        "their",
+        "this",
+        "that",
+        "these",
+        "those",
+        "some",
+        "any",
+        "no",
+        "every",
+        "each",
+        "about",
+        "across",
+        "after",
+        "around",
+        "as",
+        "at",
+        "before",
+        "between",
+        "by",
+        "during",
+        "for",
+        "from",
+        "in",
+        "into",
+        "of",
+        "on",
+        "over",
+        "through",
+        "to",
+        "under",
+        "with",
+        "without",
+    )
+)
+"""Words that lean on the next one. Where a clause ends with one, a voice says it as if it stood alone: "a"
+takes 240 ms instead of 35, "our" 270 instead of 170 (measured on en_US-joe-medium)."""
 
 _WIDE_CONJUNCTION = re.compile(
     "(?:而且|但是|可是|因为|因此|或者|还有|虽然"
@@ -138,9 +188,11 @@ class Clauses:
         return follows and letters(self._text[:index].strip()) >= FIRST_BREATH
 
     def _word_end(self, limit: int) -> int:
-        """The last place up to `limit` where a word surely ends and the clause is long enough; 0 for none."""
+        """The last place up to `limit` where a word surely ends and the clause is long enough, after one that
+        does not lean if there is any; 0 for none."""
         ends = [word.end() for word in _WORD_END.finditer(self._text) if word.end() <= limit]
-        return ends[-1] if ends and self._long_enough(ends[-1]) else 0
+        ends = [end for end in ends if self._long_enough(end)]
+        return next((end for end in reversed(ends) if not _leans(self._text[:end])), ends[-1] if ends else 0)
 
     def _after(self, index: int, character: str) -> int:
         """The end of the clause that the punctuation at `index` ends; 0 when it ends none, or not yet."""
@@ -170,3 +222,8 @@ class Clauses:
         if _LIST_NUMBER.fullmatch(text):
             return True
         return bool(_ABBREVIATION.search(text)) and not _SENTENCE_I.search(text)
+
+
+def _leans(text: str) -> bool:
+    """Whether the last word of `text` leans on what follows."""
+    return text.rstrip().rpartition(" ")[2].lower() in _LEANING

@@ -72,6 +72,15 @@ def test_the_first_clause_ends_before_a_conjunction_so_that_it_is_heard_early() 
     ]
 
 
+def test_a_clause_is_not_cut_after_a_word_that_leans_on_the_next() -> None:
+    clauses = split("The answer to this question requires a simple explanation of it.")
+    assert clauses[0] == "The answer to this question requires "
+
+
+def test_a_text_of_nothing_but_leaning_words_is_cut_all_the_same() -> None:
+    assert len(split("of the " * 20)[0]) <= LONGEST_FIRST_CLAUSE + 1
+
+
 def test_a_text_without_punctuation_is_cut_between_words() -> None:
     first, *clauses = split("word " * 100)
     assert len(first) <= LONGEST_FIRST_CLAUSE + 1
