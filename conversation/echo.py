@@ -138,6 +138,11 @@ class Echo:
         """The end of the frame for which that was done last."""
         self._unechoed_frames = 0
 
+    @property
+    def waiting(self) -> Sequence[Decided]:
+        """The frames that are not decided on yet; of those that are nobody's, the probability is 0."""
+        return self._waiting
+
     def received(self, samples: int, at_s: float) -> None:
         """So many samples have been received in all, at `at_s`, loop time."""
         self._arrivals.note(samples, at_s)

@@ -7,7 +7,7 @@ somebody else makes of a pause. This module knows no model and does not decide w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -134,6 +134,16 @@ class Endpointing:
             self._spoke_from = start_sample
             return [self._move(FloorEvent.RESUME, start_sample)]
         return self._while_held(probability, start_sample)
+
+    def murmurs(self, undecided: Iterable[float] = ()) -> bool:
+        """Whether speech may have begun, on a silent floor: there is some, and not enough for an onset.
+
+        Args:
+            undecided: probabilities of frames that may still turn out to be nobody's, and come later.
+        """
+        if self.floor is not Floor.SILENT:
+            return False
+        return self._since is not None or any(each >= self._threshold for each in undecided)
 
     def move(self, event: FloorEvent) -> None:
         """Something other than a frame moved the floor."""

@@ -25,7 +25,7 @@ from conversation.events import (
     TranscriptionDelta,
     TranscriptionFailed,
 )
-from conversation.floor import Floor, FloorEvent
+from conversation.floor import Floor, FloorEvent, Murmur
 from conversation.items import AudioPart, MessageItem, new_id
 from conversation.judging import judge
 from conversation.session import Session
@@ -48,6 +48,8 @@ class Listening:
     Args:
         moved: told of every move on the floor that sound or its absence brings about, after the user's words
             have been dealt with, and of the utterance that was open then.
+        murmured: told when speech may have begun, too little of it for an onset, and when it was none. After
+            an onset, nothing is told of it any more.
         growing: told what has been understood of an utterance that still goes on; first "", at its onset.
         is_turn: asked at an onset and at an end whether the sound is a turn of the user's. Of one that is
             not, or not yet, nobody is told until `announce`, and it makes no item.
@@ -57,14 +59,18 @@ class Listening:
         self,
         session: Session,
         moved: Callable[[FloorMove, Utterance | None], None],
+        murmured: Callable[[Murmur], None],
         growing: Callable[[str], None],
         is_turn: Callable[[FloorMove], bool],
     ) -> None:
-        self._session, self._moved, self._growing, self._is_turn = session, moved, growing, is_turn
+        self._session, self._moved, self._murmured = session, moved, murmured
+        self._growing, self._is_turn = growing, is_turn
         self._ears = Ears(keep_s=_kept_s(session.settings, session.tuning))
         self._endpointing = _endpointing(session)
         self._echo = Echo(session.loudspeaker) if session.loudspeaker is not None else None
         self._vad_state: VadState | None = None
+        self._murmurs = False
+        """As was told last."""
         self._utterance: Utterance | None = None
         self._unannounced_sample: int | None = None
         """Where the open utterance begins in all audio received, while nobody has been told of it."""
@@ -91,12 +97,14 @@ class Listening:
     async def run(self) -> None:
         """Listens until cancelled."""
         while True:
-            held = self._endpointing.floor is not Floor.SILENT
+            awaited = self._murmurs or self._endpointing.floor is not Floor.SILENT
             try:
-                frame = await self._ears.frame(self._session.tuning.mute_s if held else None)
+                frame = await self._ears.frame(self._session.tuning.mute_s if awaited else None)
             except TimeoutError:
                 if self._endpointing.floor is Floor.SILENT:
-                    continue  # the client committed or cleared while more was being waited for
+                    # The client went mute in mid-murmur; or it committed or cleared meanwhile.
+                    self._tell_murmur(False)
+                    continue
                 self._endpointing.move(FloorEvent.END)
                 self._on_move(FloorMove(FloorEvent.END, self._ears.received))
                 continue
@@ -110,6 +118,7 @@ class Listening:
             for probable, frame in heard.decided:
                 for move in self._endpointing.step(probable, frame.start_sample, frame.samples):
                     self._on_move(move)
+            self._tell_murmur(probability is not None and self._hears_murmur())
 
     async def hear(self, audio: Audio) -> bool:
         """Waits while more than `backlog_s` is still to be listened to; returns whether it had to."""
@@ -210,6 +219,17 @@ class Listening:
         if self._echo is None:
             return Heard(frame, (Decided(probability, frame),))
         return self._echo.hear(frame, probability)
+
+    def _hears_murmur(self) -> bool:
+        undecided = self._echo.waiting if self._echo is not None else ()
+        return self._endpointing.murmurs(each.probability for each in undecided)
+
+    def _tell_murmur(self, murmurs: bool) -> None:
+        """Where that is news. An onset is more than the end of a murmur."""
+        if murmurs != self._murmurs:
+            self._murmurs = murmurs
+            if self._endpointing.floor is Floor.SILENT:
+                self._murmured(Murmur.BEGINS if murmurs else Murmur.ENDS)
 
     def _on_move(self, move: FloorMove) -> None:
         """What a move means for the user's words; then whoever decides about the agent's is told."""
