@@ -110,7 +110,11 @@ class Conversation:
         self._session.settings = settings
 
     def commit(self) -> None:
-        """The user's turn ends here: all audio sent so far becomes an item. Nothing is answered."""
+        """The user's turn ends here: all audio sent so far becomes an item. Nothing is answered.
+
+        Too little of it is refused, and nothing has happened.
+        """
+        self._listening.require_enough()
         self._stirred()
         if self._weighing.under_way:
             self._weighing.decide(Verdict.STOPS)

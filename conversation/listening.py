@@ -135,14 +135,18 @@ class Listening:
         else:
             self._endpointing.adjust(settings.turn_detection)
 
+    def require_enough(self) -> None:
+        """Raises ClientError when less has been heard than can be committed."""
+        samples = self._ears.received - self._ears.position
+        if self._utterance is not None:
+            samples += self._utterance.samples
+        if _ms(samples) < SHORTEST_COMMIT_MS:
+            raise _too_short(samples * 1000 / HEARING_HZ)
+
     def commit(self) -> None:
-        """Everything heard so far becomes an item. Raises ClientError when that is too little."""
-        if self._utterance is None and self._ears.pending_s * 1000 < SHORTEST_COMMIT_MS:
-            raise _too_short(0.0)
+        """Everything heard so far becomes an item; see `require_enough`."""
         utterance = self._pushed()
         utterance.add(self._ears.take())
-        if utterance.duration_s * 1000 < SHORTEST_COMMIT_MS:
-            raise _too_short(utterance.duration_s * 1000)
         utterance.reopen()
         if self._endpointing.floor is not Floor.SILENT:
             self._session.emit(SpeechStopped(utterance.item_id, _ms(self._ears.position)))
