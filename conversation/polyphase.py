@@ -1,8 +1,8 @@
-"""Resampling for the ears: hardly anything of what came in is held back.
+"""Resampling for streams that somebody waits for: hardly anything of what came in is held back.
 
-soxr, which resamples everything else here, works in blocks: of a microphone's 24 kHz it holds 21 ms back on
-average and up to 37, of a telephone's 8 kHz 64 and up to 115, and a user who has finished waits for that. See
-docs/adr/0025.
+soxr, which resamples voices and whole sounds here, works in blocks: of a microphone's 24 kHz it holds 21 ms
+back on average and up to 37, of a telephone's 8 kHz 64 and up to 115, and a user who has finished waits for
+that. See docs/adr/0025.
 """
 
 from __future__ import annotations
