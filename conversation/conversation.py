@@ -357,7 +357,7 @@ class Conversation:
 
         return Asked(
             prompt,
-            since_samples=self._listening.received - move.at_sample,
+            since_s=self._listening.when_s(move.at_sample),
             turn_id=utterance.item_id,
             in_vain=self._speculation.in_vain_in(utterance.item_id),
         )

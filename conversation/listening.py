@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from conversation.arrivals import Arrivals
 from conversation.audio import HEARING_HZ, Audio
 from conversation.ears import Ears, Frame
 from conversation.echo import UNDECIDED_FRAMES, Decided, Echo, Heard
@@ -31,6 +32,7 @@ from conversation.judging import judge
 from conversation.session import Session
 from conversation.settings import Settings, Tuning, TurnDetection
 from conversation.stages import FRAME_MS, VadState
+from conversation.timer import Timer
 from conversation.utterance import Utterance
 
 _log = logging.getLogger(__name__)
@@ -63,7 +65,10 @@ class Listening:
         self._session, self._moved, self._growing, self._is_turn = session, moved, growing, is_turn
         self._ears = Ears(keep_s=_kept_s(session.settings, session.tuning))
         self._endpointing = _endpointing(session)
-        self._echo = Echo(session.loudspeaker) if session.loudspeaker is not None else None
+        self._arrivals = Arrivals()
+        self._ending = Timer(self._on_time)
+        """The silence that ends the turn is over, unless it is broken before."""
+        self._echo = Echo(session.loudspeaker, self._arrivals) if session.loudspeaker is not None else None
         self._vad_state: VadState | None = None
         self._utterance: Utterance | None = None
         self._unannounced_sample: int | None = None
@@ -88,8 +93,18 @@ class Listening:
         """Samples received in all, 16 kHz."""
         return self._ears.received
 
+    def when_s(self, sample: int) -> float:
+        """The loop time at which a sample was spoken, as far as its arrival tells."""
+        return self._arrivals.when_s(sample)
+
     async def run(self) -> None:
         """Listens until cancelled."""
+        try:
+            await self._listen()
+        finally:
+            self._ending.end()
+
+    async def _listen(self) -> None:
         while True:
             held = self._endpointing.floor is not Floor.SILENT
             try:
@@ -110,12 +125,12 @@ class Listening:
             for probable, frame in heard.decided:
                 for move in self._endpointing.step(probable, frame.start_sample, frame.samples):
                     self._on_move(move)
+            self._await_end()
 
     async def hear(self, audio: Audio) -> bool:
         """Waits while more than `backlog_s` is still to be listened to; returns whether it had to."""
         self._ears.hear(audio)
-        if self._echo is not None:
-            self._echo.received(self._ears.received, asyncio.get_running_loop().time())
+        self._arrivals.note(self._ears.received, asyncio.get_running_loop().time())
         if self._session.settings.turn_detection is None:
             self._pushed().add(self._ears.take())
         waited = False
@@ -134,6 +149,7 @@ class Listening:
             self._endpointing = _endpointing(self._session, settings)
         else:
             self._endpointing.adjust(settings.turn_detection)
+        self._await_end()
 
     def require_enough(self) -> None:
         """Raises ClientError when less has been heard than can be committed."""
@@ -290,6 +306,19 @@ class Listening:
 
     def _judged(self, judgement: Judgement | None) -> None:
         for move in self._endpointing.judge(judgement):
+            self._on_move(move)
+        self._await_end()
+
+    def _await_end(self) -> None:
+        """Lets the clock say when the silence is over: its last samples need not be here for that."""
+        ends_at = self._endpointing.ends_at
+        if ends_at is None:
+            self._ending.end()
+        else:
+            self._ending.begin(self.when_s(ends_at) - asyncio.get_running_loop().time())
+
+    def _on_time(self) -> None:
+        for move in self._endpointing.run_out():
             self._on_move(move)
 
     def _stop_judging(self) -> None:
