@@ -51,7 +51,7 @@ class Hangup(Exception):
     """
 
     def __init__(self, code: int = 1000, reason: str = "") -> None:
-        super().__init__(f"{code} {reason}".strip())
+        super().__init__(" ".join([str(code), *reason.split()]))
         self.code = code
 
 
