@@ -47,6 +47,8 @@ def test_english_words_tell(text: str, what: Seems) -> None:
         ("今天天气怎么样？", FINISHED),
         ("你会说英语吗", FINISHED),
         ("好的。", FINISHED),
+        ("對。", FINISHED),
+        ("沒有", FINISHED),
         ("对", FINISHED),
         ("等一下", FINISHED),
         ("對", FINISHED),
