@@ -29,6 +29,7 @@ from bench.report import circumstances, percentiles, write
 from bench.rooms import echo_of
 from bench.speech import Clip, Origin, at_rate, room_noise, speech_set
 from bench.wer import plain
+from conversation.arrivals import Arrivals
 from conversation.audio import HEARING_HZ, Audio, Samples, join
 from conversation.ears import Frame
 from conversation.echo import SPEECH, Decided, Echo, Heard
@@ -251,7 +252,8 @@ def listened(
         costs: gets the ms of CPU time that each frame with speech took.
     """
     loudspeaker = Loudspeaker()
-    echo = Echo(loudspeaker)
+    arrivals = Arrivals()
+    echo = Echo(loudspeaker, arrivals)
     sending = _Sending(loudspeaker, played) if played is not None else None
     endpointing = Endpointing(TurnDetection(), onset_ms=tuning.onset_ms, pause_ms=tuning.pause_ms)
     onsets, kept = list[Onset](), list[Samples]()
@@ -264,7 +266,7 @@ def listened(
         if sending is not None:
             arrived_s = np.ceil(now_s / BURST_S) * BURST_S
             sending.go_on(arrived_s + LEAD_S)
-            echo.received(round(arrived_s * HEARING_HZ), arrived_s)
+            arrivals.note(round(arrived_s * HEARING_HZ), arrived_s)
             before_s = time.process_time()
             made = echo.hear(frame, probability)
             if costs is not None and probability >= SPEECH:
@@ -274,7 +276,8 @@ def listened(
             for move in endpointing.step(each.probability, each.frame.start_sample, each.frame.samples):
                 if move.event is FloorEvent.ONSET:
                     onsets.append(Onset(now_s, move.at_sample / HEARING_HZ))
-        before, murmurs = murmurs, endpointing.murmurs(each.probability for each in echo.waiting)
+        undecided = [each.probability for each in echo.waiting]
+        before, murmurs = murmurs, not echo.is_known and endpointing.murmurs(undecided)
         paused_in_vain += before and not murmurs and endpointing.floor is Floor.SILENT
     return Listened(onsets, np.concatenate(kept), paused_in_vain)
 

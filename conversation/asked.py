@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from conversation.answer import Answer
-from conversation.audio import HEARING_HZ
 from conversation.errors import AntiphonError, StageError
 from conversation.events import Failure, Response
 from conversation.filler import Fillers, Filling
@@ -39,7 +38,7 @@ class Asked:
 
     Attributes:
         prompt: gives the messages once all words are known, under given instructions; see `Turn`.
-        since_samples: how much audio came after the user's speech ended.
+        since_s: loop time at which the user's speech ended; None: now.
         request: what the client wants otherwise than the session has it.
         by_client: the client asked for it, and is told at once that it comes, however long its prompt takes.
         turn_id: the item of the user's turn that it answers; "" for none.
@@ -48,7 +47,7 @@ class Asked:
     """
 
     prompt: Callable[[str], Awaitable[list[Message]]]
-    since_samples: int = 0
+    since_s: float | None = None
     request: ResponseRequest = AS_THE_SESSION
     by_client: bool = False
     turn_id: str = ""
@@ -85,7 +84,7 @@ def turn_for(
     response = _response(request, settings)
     instructions = settings.instructions if request.instructions is None else request.instructions
     choice = settings.tool_choice if request.tool_choice is None else request.tool_choice
-    asked_s = asyncio.get_running_loop().time() - asked.since_samples / HEARING_HZ
+    asked_s = asyncio.get_running_loop().time() if asked.since_s is None else asked.since_s
     return Turn(
         prompt=lambda: asked.prompt(instructions),
         gate=asyncio.Event(),

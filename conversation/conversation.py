@@ -112,7 +112,11 @@ class Conversation:
         self._session.settings = settings
 
     def commit(self) -> None:
-        """The user's turn ends here: all audio sent so far becomes an item. Nothing is answered."""
+        """The user's turn ends here: all audio sent so far becomes an item. Nothing is answered.
+
+        Too little of it is refused, and nothing has happened.
+        """
+        self._listening.require_enough()
         self._stirred()
         if self._weighing.under_way:
             self._weighing.decide(Verdict.STOPS)
@@ -366,7 +370,7 @@ class Conversation:
 
         return Asked(
             prompt,
-            since_samples=self._listening.received - move.at_sample,
+            since_s=self._listening.when_s(move.at_sample),
             turn_id=utterance.item_id,
             in_vain=self._speculation.in_vain_in(utterance.item_id),
         )

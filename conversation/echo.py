@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from conversation.arrivals import Arrivals
 from conversation.audio import HEARING_HZ, Samples
 from conversation.ears import Frame
 from conversation.echo_path import HEARD, LEAD, EchoPath, Parted, voice_power
@@ -118,10 +119,14 @@ class _Found:
 
 
 class Echo:
-    """One client's."""
+    """One client's.
 
-    def __init__(self, loudspeaker: Loudspeaker) -> None:
-        self._loudspeaker, self._arrivals = loudspeaker, _Arrivals()
+    Args:
+        arrivals: of the microphone's audio.
+    """
+
+    def __init__(self, loudspeaker: Loudspeaker, arrivals: Arrivals) -> None:
+        self._loudspeaker, self._arrivals = loudspeaker, arrivals
         self._frames: deque[Samples] = deque(maxlen=_WINDOW // FRAME_SAMPLES)
         self._end = 0
         """Of the latest frame, in samples received."""
@@ -139,13 +144,14 @@ class Echo:
         self._unechoed_frames = 0
 
     @property
+    def is_known(self) -> bool:
+        """This client has one: what is left of a single frame may be all sorts of things."""
+        return self._path is not None
+
+    @property
     def waiting(self) -> Sequence[Decided]:
         """The frames that are not decided on yet; of those that are nobody's, the probability is 0."""
         return self._waiting
-
-    def received(self, samples: int, at_s: float) -> None:
-        """So many samples have been received in all, at `at_s`, loop time."""
-        self._arrivals.note(samples, at_s)
 
     def hear(self, frame: Frame, probability: float) -> Heard:
         """Of every frame in turn: that it holds speech, and what to make of it."""
@@ -166,6 +172,10 @@ class Echo:
             probability = 0.0
         return self._decided(Frame(frame.start_sample, samples), probability)
 
+    def _place(self, sample: int) -> int:
+        """Where on the loudspeaker a sample of the microphone lies, had it taken no time at all."""
+        return place(self._arrivals.when_s(sample))
+
     def _remember(self, frame: Frame) -> None:
         if frame.start_sample != self._end:  # what lay between was taken by somebody
             self._frames.clear()
@@ -174,7 +184,7 @@ class Echo:
         self._end = frame.start_sample + FRAME_SAMPLES
 
     def _can_echo(self) -> bool:
-        now = self._end + self._arrivals.shift
+        now = self._place(self._end)
         return self._loudspeaker.sounds(now - FRAME_SAMPLES - _LATEST, now)
 
     def _note_silence(self, samples: Samples) -> None:
@@ -182,7 +192,7 @@ class Echo:
         before = power if self._noise is None else self._noise
         self._noise = before + _LEARNS_NOISE * (min(power, 4 * before) - before)
         if self._path is None and not self._knows_no_echo():
-            now = self._end + self._arrivals.shift
+            now = self._place(self._end)
             played = self._loudspeaker.played(now - FRAME_SAMPLES, now)
             self._unechoed_frames += bool(np.mean(played**2) > _AUDIBLE**2)
 
@@ -263,7 +273,7 @@ class Echo:
     def _search(self) -> _Found | None:
         """Looks for the latest frames in what was played. None where there is no clear place."""
         heard = np.concatenate(self._frames)
-        end = self._end + self._arrivals.shift + _EARLY
+        end = self._place(self._end) + _EARLY
         begin = end - _EARLY - _LATEST - len(heard)
         played = self._loudspeaker.played(begin, end)
         across = _WEIGHT * np.fft.rfft(played, _FFT)[: len(_WEIGHT)]
@@ -309,29 +319,6 @@ class _KnownPath:
             missed = (parted.rest_power - noise_power) / self._tail
             self._leak += _LEARNS * (min(max(missed, 0.0), 1.0) - self._leak)
         return True
-
-
-class _Arrivals:
-    """Tells samples received from the loop's time, though they come in bursts: the earliest counts."""
-
-    _KEPT_S = 2.0
-
-    def __init__(self) -> None:
-        self._before: float = np.inf
-        self._now: float = np.inf
-        self._since_s = -np.inf
-
-    @property
-    def shift(self) -> int:
-        """The place of a sample of the microphone on the loudspeaker, had it taken no time at all."""
-        earliest = min(self._before, self._now)
-        return int(earliest) if np.isfinite(earliest) else 0
-
-    def note(self, samples: int, at_s: float) -> None:
-        shift = place(at_s) - samples
-        if at_s - self._since_s > self._KEPT_S:
-            self._before, self._now, self._since_s = self._now, np.inf, at_s
-        self._now = min(self._now, shift)
 
 
 def _is_near(shift: int, other: int) -> bool:

@@ -1,8 +1,9 @@
 """Endpointing: when speech begins, pauses, goes on and ends, from each frame and its probability.
 
 The probability says that there is a silence, and how loud the frames were says since when. Time is counted in
-samples received, never by a clock, so it does not matter how fast audio comes in. It can be told what
-somebody else makes of a pause. This module knows no model and does not decide what follows.
+samples, so it does not matter how fast audio comes in; a silence that nothing has broken need not be heard to
+its last sample, if somebody says that it is over. It can be told what somebody else makes of a pause. This
+module knows no model and no clock, and does not decide what follows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ HYSTERESIS = 0.15
 Source: `neg_threshold` in https://github.com/snakers4/silero-vad/blob/master/src/silero_vad/utils_vad.py
 """
 
+SURELY = 0.9
+"""From this probability on a frame is speech however quiet it is. Below, one that is much quieter than the
+voice is how it fades: Silero falls for 60 to 150 ms. Of 37 utterances, pauses are noticed 10 ms later with
+0.8 and 10 ms sooner, but also more often in vain, with 0.95."""
+
+UNHEARD_SAMPLES = 64 * HEARING_HZ // 1000
+"""So much of a silence is taken on trust, at most: it is on its way, or waits for its frame to fill."""
 
 LONGEST_WAIT_MS: Mapping[Eagerness, int] = {"low": 8000, "medium": 4000, "high": 2000}
 """Silence that ends a turn which is unfinished, by all that can be told: the Realtime API's numbers."""
@@ -54,8 +62,6 @@ class FloorMove:
 
 class Endpointing:
     """Listens to one user.
-
-    Every length of silence is rounded to the nearest whole frame.
 
     Args:
         detection: threshold and the silence that ends a turn.
@@ -117,6 +123,22 @@ class Endpointing:
                 self._end = self._rule
         return self._if_ended()
 
+    @property
+    def ends_at(self) -> int | None:
+        """The sample at which the turn is over, if its silence lasts; None where there is no silence."""
+        return None if self._since is None or self.floor is Floor.SILENT else self._since + self._end
+
+    def run_out(self) -> list[FloorMove]:
+        """By the clock, the silence has lasted up to `ends_at`. Returns the end that this makes.
+
+        It makes none where more than UNHEARD_SAMPLES of it have not been heard.
+        """
+        if self.floor is Floor.SILENT or self._since is None:
+            return []
+        if self._since + self._end - self._heard > UNHEARD_SAMPLES:
+            return []
+        return self._end_turn(self._since)
+
     def step(self, probability: float, start_sample: int, samples: Samples) -> list[FloorMove]:
         """The moves that the frame which starts at `start_sample` brings about, in order; mostly none.
 
@@ -127,13 +149,10 @@ class Endpointing:
         self._level.hear(samples, speech=probability >= self._threshold)
         if self.floor is Floor.SILENT:
             return self._while_silent(probability, start_sample)
-        if probability >= self._threshold:
-            self._since, self._end = None, self._rule
-            if self.floor is Floor.SPEAKING:
-                return []
-            self._spoke_from = start_sample
-            return [self._move(FloorEvent.RESUME, start_sample)]
-        return self._while_held(probability, start_sample)
+        fading = self._is_fading(probability)
+        if probability >= self._threshold and not fading:
+            return self._while_speaking(start_sample)
+        return self._while_held(probability, start_sample, fading)
 
     def murmurs(self, undecided: Iterable[float] = ()) -> bool:
         """Whether speech may have begun, on a silent floor: there is some, and not enough for an onset.
@@ -164,29 +183,44 @@ class Endpointing:
         self._since, self._spoke_from = None, onset_sample
         return [self._move(FloorEvent.ONSET, onset_sample)]
 
-    def _while_held(self, probability: float, start_sample: int) -> list[FloorMove]:
-        if self._since is None:
-            if probability >= self._threshold - HYSTERESIS:
-                return []
-            quiet_since = min(start_sample, self._heard - self._level.quiet_samples)
-            self._since = max(quiet_since, self._spoke_from)
+    def _while_speaking(self, start_sample: int) -> list[FloorMove]:
+        self._since, self._end = None, self._rule
+        if self.floor is Floor.SPEAKING:
+            return []
+        self._spoke_from = start_sample
+        return [self._move(FloorEvent.RESUME, start_sample)]
+
+    def _is_fading(self, probability: float) -> bool:
+        """Whether the voice has fallen, though it may still count as speech."""
+        enough = self._pause if self.floor is Floor.SPEAKING else FRAME_SAMPLES
+        return probability < max(SURELY, self._threshold) and self._quiet >= enough
+
+    @property
+    def _quiet(self) -> int:
+        """How long the voice has been quiet by now."""
+        return min(self._level.quiet_samples, self._heard - self._spoke_from)
+
+    def _while_held(self, probability: float, start_sample: int, fading: bool) -> list[FloorMove]:
+        if probability >= self._threshold:
+            self._since = None
+        elif self._since is None and (fading or probability < self._threshold - HYSTERESIS):
+            self._since = max(min(start_sample, self._heard - self._quiet), self._spoke_from)
         if ended := self._if_ended():
             return ended
-        if self.floor is Floor.SPEAKING and self._silent_for(self._pause):
-            return [self._move(FloorEvent.PAUSE, self._since)]
+        since = self._heard - self._quiet if self._since is None and fading else self._since
+        if self.floor is Floor.SPEAKING and since is not None and self._heard - since >= self._pause:
+            return [self._move(FloorEvent.PAUSE, since)]
         return []
 
     def _if_ended(self) -> list[FloorMove]:
-        if self._since is None or not self._silent_for(self._end):
+        if self._since is None or self._heard - self._since < self._end:
             return []
-        moves = [self._move(FloorEvent.END, self._since)]
+        return self._end_turn(self._since)
+
+    def _end_turn(self, since: int) -> list[FloorMove]:
+        moves = [self._move(FloorEvent.END, since)]
         self._start_anew()
         return moves
-
-    def _silent_for(self, samples: int) -> bool:
-        """Rounded to the nearest frame."""
-        assert self._since is not None
-        return self._heard - self._since + FRAME_SAMPLES // 2 >= samples
 
     def _move(self, event: FloorEvent, at_sample: int) -> FloorMove:
         self.floor = next_floor(self.floor, event)

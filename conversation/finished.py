@@ -69,25 +69,6 @@ _ALONE_ZH = _of("""
     對 對的 對啊 沒有 沒錯 謝謝 謝謝你 再見
 """)
 
-_LAST_ZH = tuple(
-    _of("""
-    的话 的时候 然后 还有 而且 但是 可是 不过 因为 所以 如果 要是 虽然 或者 以及 并且 另外 比如 比如说
-    关于 对于 除了 为了 那个 就是 就是说 我想 我要 我想要 我想问 我觉得 请问 帮我 请把 能不能 可不可以
-    一个 和 跟 与
-    的話 的時候 然後 還有 不過 因為 雖然 並且 比如說 關於 對於 為了 那個 就是說 我想問 我覺得 請問 幫我
-    請把 一個 與
-    """)
-)
-"""Simplified, then traditional: some recognisers write now these, now those."""
-
-_NO_CLAUSE_ZH = _of("嗯 呃 额 我 你 就 那")
-"""Hardly ever all that stands after the last comma, or at all."""
-
-_ALONE_ZH = _of("""
-    好 好的 好啊 行 可以 对 对的 对啊 是 是的 不 不是 不用 不要 没有 没错 谢谢 谢谢你 再见 拜拜
-    停 停下 等一下 等等 你好 嗯嗯 知道了 明白了
-""")
-
 _LAST_ZH = ("吗", "嗎", "呢", "吧")
 
 _TAIL = re.compile(r"[\s.?!,;:。？！，、；：…—–\"'”’)\-]*$")

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from conversation.arrivals import Arrivals
 from conversation.audio import HEARING_HZ, Audio
 from conversation.ears import Ears, Frame
 from conversation.echo import UNDECIDED_FRAMES, Decided, Echo, Heard
@@ -31,6 +32,7 @@ from conversation.judging import judge
 from conversation.session import Session
 from conversation.settings import Settings, Tuning, TurnDetection
 from conversation.stages import FRAME_MS, VadState
+from conversation.timer import Timer
 from conversation.utterance import Utterance
 
 _log = logging.getLogger(__name__)
@@ -67,7 +69,10 @@ class Listening:
         self._growing, self._is_turn = growing, is_turn
         self._ears = Ears(keep_s=_kept_s(session.settings, session.tuning))
         self._endpointing = _endpointing(session)
-        self._echo = Echo(session.loudspeaker) if session.loudspeaker is not None else None
+        self._arrivals = Arrivals()
+        self._ending = Timer(self._on_time)
+        """The silence that ends the turn is over, unless it is broken before."""
+        self._echo = Echo(session.loudspeaker, self._arrivals) if session.loudspeaker is not None else None
         self._vad_state: VadState | None = None
         self._murmurs = False
         """As was told last."""
@@ -94,8 +99,18 @@ class Listening:
         """Samples received in all, 16 kHz."""
         return self._ears.received
 
+    def when_s(self, sample: int) -> float:
+        """The loop time at which a sample was spoken, as far as its arrival tells."""
+        return self._arrivals.when_s(sample)
+
     async def run(self) -> None:
         """Listens until cancelled."""
+        try:
+            await self._listen()
+        finally:
+            self._ending.end()
+
+    async def _listen(self) -> None:
         while True:
             awaited = self._murmurs or self._endpointing.floor is not Floor.SILENT
             try:
@@ -119,12 +134,12 @@ class Listening:
                 for move in self._endpointing.step(probable, frame.start_sample, frame.samples):
                     self._on_move(move)
             self._tell_murmur(probability is not None and self._hears_murmur())
+            self._await_end()
 
     async def hear(self, audio: Audio) -> bool:
         """Waits while more than `backlog_s` is still to be listened to; returns whether it had to."""
         self._ears.hear(audio)
-        if self._echo is not None:
-            self._echo.received(self._ears.received, asyncio.get_running_loop().time())
+        self._arrivals.note(self._ears.received, asyncio.get_running_loop().time())
         if self._session.settings.turn_detection is None:
             self._pushed().add(self._ears.take())
         waited = False
@@ -143,15 +158,20 @@ class Listening:
             self._endpointing = _endpointing(self._session, settings)
         else:
             self._endpointing.adjust(settings.turn_detection)
+        self._await_end()
+
+    def require_enough(self) -> None:
+        """Raises ClientError when less has been heard than can be committed."""
+        samples = self._ears.received - self._ears.position
+        if self._utterance is not None:
+            samples += self._utterance.samples
+        if _ms(samples) < SHORTEST_COMMIT_MS:
+            raise _too_short(samples * 1000 / HEARING_HZ)
 
     def commit(self) -> None:
-        """Everything heard so far becomes an item. Raises ClientError when that is too little."""
-        if self._utterance is None and self._ears.pending_s * 1000 < SHORTEST_COMMIT_MS:
-            raise _too_short(0.0)
+        """Everything heard so far becomes an item; see `require_enough`."""
         utterance = self._pushed()
         utterance.add(self._ears.take())
-        if utterance.duration_s * 1000 < SHORTEST_COMMIT_MS:
-            raise _too_short(utterance.duration_s * 1000)
         utterance.reopen()
         if self._endpointing.floor is not Floor.SILENT:
             self._session.emit(SpeechStopped(utterance.item_id, _ms(self._ears.position)))
@@ -221,8 +241,11 @@ class Listening:
         return self._echo.hear(frame, probability)
 
     def _hears_murmur(self) -> bool:
-        undecided = self._echo.waiting if self._echo is not None else ()
-        return self._endpointing.murmurs(each.probability for each in undecided)
+        if self._echo is None:
+            return self._endpointing.murmurs()
+        if self._echo.is_known:
+            return False
+        return self._endpointing.murmurs(each.probability for each in self._echo.waiting)
 
     def _tell_murmur(self, murmurs: bool) -> None:
         """Where that is news. An onset is more than the end of a murmur."""
@@ -306,6 +329,19 @@ class Listening:
 
     def _judged(self, judgement: Judgement | None) -> None:
         for move in self._endpointing.judge(judgement):
+            self._on_move(move)
+        self._await_end()
+
+    def _await_end(self) -> None:
+        """Lets the clock say when the silence is over: its last samples need not be here for that."""
+        ends_at = self._endpointing.ends_at
+        if ends_at is None:
+            self._ending.end()
+        else:
+            self._ending.begin(self.when_s(ends_at) - asyncio.get_running_loop().time())
+
+    def _on_time(self) -> None:
+        for move in self._endpointing.run_out():
             self._on_move(move)
 
     def _stop_judging(self) -> None:

@@ -166,7 +166,7 @@ class Tuning(_Strict):
 
     onset_ms: Ms = 64
     """Speech needed before a sound counts as the user's turn: two VAD frames."""
-    pause_ms: Ms = 96
+    pause_ms: Ms = 80
     """Silence after which the answer is prepared, in case the turn is over; never longer than the session's
     own `silence_duration_ms`."""
     finished_ms: Ms = 200

@@ -11,7 +11,7 @@ from conversation.speculation import NOTHING_IN_VAIN, InVain
 
 @dataclass(frozen=True, slots=True)
 class TurnTiming:
-    """Milliseconds after the last sample of the user's speech reached us; None for what did not happen.
+    """Milliseconds after the end of the user's speech, on the loop's clock; None for what did not happen.
 
     For a response that no speech asked for, after the request.
     """
@@ -45,7 +45,7 @@ class TurnClock:
     """Notes when each part of one answer was there first.
 
     Args:
-        start_s: loop time at which the user's last sound, or the request, reached us.
+        start_s: loop time of the end of the user's speech, or of the request.
         in_vain: see `TurnTiming`.
 
     Attributes:

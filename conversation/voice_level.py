@@ -49,10 +49,12 @@ class VoiceLevel:
 
     @property
     def quiet_samples(self) -> int:
-        """How much at the end of what was heard is quieter than the voice."""
-        quiet = 0
-        for power in reversed(self._blocks):
-            if power >= _SHARE * self._power:
-                break
-            quiet += BLOCK_SAMPLES
-        return quiet
+        """How much at the end of what was heard is quieter than the voice.
+
+        One block that is not, between two that are, is no voice: the sound of a room swells as it fades.
+        """
+        loud = [power >= _SHARE * self._power for power in reversed(self._blocks)]
+        for blocks, voice in enumerate(loud):
+            if voice and (blocks == 0 or blocks + 1 == len(loud) or loud[blocks + 1]):
+                return blocks * BLOCK_SAMPLES
+        return len(loud) * BLOCK_SAMPLES

@@ -276,6 +276,30 @@ def test_a_client_that_commits_says_that_it_is_a_turn() -> None:
     assert SOUND_S < seen.times_s(SpeechStarted)[1] <= seen.times_s(SpeechStopped)[1] <= SOUND_S + 0.34
 
 
+def test_a_commit_of_too_little_is_refused_and_changes_nothing() -> None:
+    """Without padding, a sound is shorter than what can be committed when it is first held."""
+    settings = Settings(transcribe=True, turn_detection=TurnDetection(prefix_padding_ms=0))
+
+    def play() -> Play:
+        play = Play(asr=["tell me a story", "uh-huh yeah"], llm=[STORY], settings=settings)
+        return play.user_speaks(1.0, 2.2).user_speaks(SOUND_S, SOUND_S + 0.6)
+
+    def commit(conversation: Conversation) -> None:
+        with pytest.raises(ClientError, match="buffer too small") as refused:
+            conversation.commit()
+        refusals.append(refused.value.code)
+
+    refusals: list[str | None] = []
+    alone = play().run(until_s=12.0)
+    held_s = alone.times_s(OutputHeld)[0]
+    seen = play().at(held_s + 0.005, commit).run(until_s=12.0)
+    assert refusals == ["input_audio_buffer_commit_empty"]
+    assert [(time_s, type(event)) for time_s, event in seen.events] == [
+        (time_s, type(event)) for time_s, event in alone.events
+    ]
+    assert seen.ends == [("completed", None)]
+
+
 def test_while_it_is_held_no_other_response_can_begin_and_it_can_be_cancelled() -> None:
     refused: list[str | None] = []
 

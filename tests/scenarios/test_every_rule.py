@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from conversation.conversation import Conversation
 from conversation.errors import ClientError
 from conversation.events import (
+    InputCommitted,
     InputTimedOut,
     OutputAudio,
     OutputHeld,
+    OutputResumed,
     ResponseDone,
     ResponseStarted,
     SpeechStarted,
@@ -19,6 +22,7 @@ from conversation.events import (
 from conversation.items import MessageItem, TextPart
 from conversation.policy import POLICY, Action, Happening, Rule
 from conversation.reply import Reply
+from conversation.scripted import tone
 from conversation.settings import ResponseRequest, Settings, TurnDetection
 from tests.scenarios.screenplay import Play
 from tests.scenarios.test_filler import calls, output_and_answer
@@ -82,6 +86,22 @@ def test_one_asked_for_in_a_click_is_given_at_once() -> None:
     seen = play.at(9.05, lambda c: c.respond(ResponseRequest())).run(until_s=14.0)
     assert seen.ends == [("completed", None)] * 2
     assert not seen.of(OutputHeld)
+
+
+def test_a_commit_in_a_murmur_neither_stops_the_agent_nor_leaves_it_held() -> None:
+    """What is committed has come in one piece, and nobody has listened to it yet."""
+
+    def send_and_commit(conversation: Conversation) -> None:
+        with contextlib.suppress(StopIteration):
+            conversation.hear(tone(0.2)).send(None)
+        conversation.commit()
+
+    play = question("and what then").user_speaks(4.0, 4.04).at(4.05, send_and_commit)
+    seen = play.run(until_s=12.0)
+    assert seen.ends == [("completed", None)]
+    assert len(seen.of(InputCommitted)) == 2
+    [held_s], [resumed_s] = seen.times_s(OutputHeld), seen.times_s(OutputResumed)
+    assert held_s < 4.05 < resumed_s < 4.12
 
 
 def test_a_click_that_nobody_talks_over_is_no_turn() -> None:

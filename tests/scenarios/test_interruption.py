@@ -84,7 +84,7 @@ def test_the_history_keeps_the_words_that_the_voice_says_were_heard(interrupted_
 
     seen = play.user_speaks(1.0, 2.2).user_speaks(interrupted_s, interrupted_s + 1.2).run(until_s=12.0)
 
-    assert seen.heard()[0][0] == 2.72
+    assert seen.heard()[0][0] == 2.71
     assert assistant_text(play, 1) == heard
 
 

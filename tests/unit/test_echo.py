@@ -11,6 +11,7 @@ import pytest
 from bench.echo import listened
 from bench.rooms import echo_of
 from bench.speech import Clip, room_noise, speech_set
+from conversation.arrivals import Arrivals
 from conversation.audio import HEARING_HZ, Audio, Samples
 from conversation.ears import Frame
 from conversation.echo import Echo
@@ -115,9 +116,10 @@ def test_what_is_handed_on_has_lost_the_echo_and_kept_the_voice() -> None:
     voice, echo_alone = user(PEOPLE[0], SECOND_S + 1), echoing(-3, 120, 0.2)
     heard = voice + echo_alone
     loudspeaker = Loudspeaker()
-    echo = Echo(loudspeaker)
+    arrivals = Arrivals()
+    echo = Echo(loudspeaker, arrivals)
     loudspeaker.play(Audio(agent(), HEARING_HZ), 0.0)
-    echo.received(LENGTH, LENGTH / HEARING_HZ)
+    arrivals.note(LENGTH, LENGTH / HEARING_HZ)
     kept = [
         echo.hear(Frame(start, heard[start : start + FRAME_SAMPLES]), 1.0).frame.samples
         for start in range(0, LENGTH, FRAME_SAMPLES)
@@ -131,7 +133,8 @@ def test_bursts_and_pauses_of_the_network_do_not_matter() -> None:
     """Half the second comes late and then at once, again and again."""
     heard = echoing(-10, 120, 0.2) + room_noise(LENGTH, -70)
     loudspeaker = Loudspeaker()
-    echo = Echo(loudspeaker)
+    arrivals = Arrivals()
+    echo = Echo(loudspeaker, arrivals)
     loudspeaker.play(Audio(agent(), HEARING_HZ), 0.0)
     counted = []
     half = HEARING_HZ // 2
@@ -139,7 +142,7 @@ def test_bursts_and_pauses_of_the_network_do_not_matter() -> None:
         end = start + FRAME_SAMPLES
         stalls = -(-end // half) % 2 == 0
         arrived = -(-end // half) * half if stalls else end
-        echo.received(arrived, arrived / HEARING_HZ)
+        arrivals.note(arrived, arrived / HEARING_HZ)
         decided = echo.hear(Frame(start, heard[start:end]), speech).decided
         counted += [each.probability for each in decided]
     assert not any(a >= 0.5 and b >= 0.35 for a, b in pairwise(counted))

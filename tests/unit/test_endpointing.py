@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversation.audio import Samples
+from conversation.audio import HEARING_HZ, Samples
 from conversation.endpointing import Endpointing, FloorMove, Judgement
 from conversation.floor import Floor, FloorEvent
 from conversation.settings import TurnDetection
@@ -170,9 +170,9 @@ def test_the_silence_began_where_the_voice_fell_not_where_the_vad_noticed() -> N
 
 
 def test_a_pause_and_a_rule_of_200_ms_count_from_there() -> None:
-    """The VAD notices after four frames; the pause is known at once, the end two frames later."""
+    """The VAD notices after four frames; the pause is known at once, the end three frames later."""
     moves = spoken([-20.0] * 10 + [-60.0] * 20, speech_frames=14, silence_ms=200, pause_ms=96)
-    assert [number for _, _, number in moves] == [1, 14, 15]
+    assert [number for _, _, number in moves] == [1, 14, 16]
 
 
 def test_a_room_as_loud_as_the_voice_leaves_it_to_the_vad() -> None:
@@ -213,8 +213,96 @@ def test_one_who_speaks_more_softly_is_followed() -> None:
     assert moves[-1][1] == 930 * FRAME_SAMPLES
 
 
-@pytest.mark.parametrize(("silence_ms", "frames_silent"), [(192, 6), (200, 6), (210, 7), (224, 7), (500, 16)])
-def test_a_rule_is_rounded_to_the_nearest_frame(silence_ms: int, frames_silent: int) -> None:
+def test_one_block_that_swells_as_a_room_fades_is_no_voice() -> None:
+    swell = at_level(-60.0)
+    swell[:BLOCK_SAMPLES] = LOUD[:BLOCK_SAMPLES]
+    moves = heard([0.9] * 14 + [0.1] * 20, [LOUD] * 10 + [at_level(-60.0), swell] + [at_level(-60.0)] * 22)
+    assert moves[1][:2] == (PAUSE, 10 * FRAME_SAMPLES)
+
+
+def test_two_blocks_are_a_voice() -> None:
+    levels = [-20.0] * 10 + [-60.0, -20.0] + [-60.0] * 22
+    assert spoken(levels, speech_frames=14)[1][:2] == (PAUSE, 12 * FRAME_SAMPLES)
+
+
+# --- a voice that fades
+
+
+def fading(*probabilities: float, silence_ms: int = 500) -> list[tuple[FloorEvent, int, int]]:
+    """A voice that falls after ten frames, and what the VAD makes of what follows."""
+    heard_s = [0.95] * 10 + list(probabilities)
+    levels = [LOUD] * 10 + [at_level(-60.0)] * len(probabilities)
+    return heard(heard_s, levels, silence_ms=silence_ms, pause_ms=80)
+
+
+def test_it_pauses_where_it_fell_though_the_vad_still_hears_it() -> None:
+    assert fading(0.95, 0.85, 0.8)[1:] == [(PAUSE, 10 * FRAME_SAMPLES, 12)]
+
+
+def test_what_is_surely_speech_is_no_pause_however_quiet() -> None:
+    assert fading(*[0.95] * 12)[1:] == []
+
+
+def test_what_fades_on_is_no_resumption() -> None:
+    assert [event for event, _, _ in fading(0.85, 0.8, 0.8, 0.7, 0.6, 0.2)] == [ONSET, PAUSE]
+
+
+@pytest.mark.parametrize(("probability", "level_db"), [(0.95, -60.0), (0.6, -20.0)])
+def test_what_is_surely_speech_or_loud_again_is_one(probability: float, level_db: float) -> None:
+    levels = [LOUD] * 10 + [at_level(-60.0)] * 3 + [at_level(level_db)]
+    moves = heard([0.95] * 10 + [0.8] * 3 + [probability], levels, pause_ms=80)
+    assert [event for event, _, _ in moves] == [ONSET, PAUSE, RESUME]
+
+
+def test_no_turn_ends_while_the_vad_hears_speech() -> None:
+    """Once it does not, the silence counts from where the voice fell."""
+    assert fading(*[0.7] * 5, 0.3, silence_ms=160)[1:] == [
+        (PAUSE, 10 * FRAME_SAMPLES, 12),
+        (END, 10 * FRAME_SAMPLES, 15),
+    ]
+
+
+def test_a_pause_that_the_vad_takes_back_is_judged_no_more() -> None:
+    endpointing = paused(3)
+    endpointing.step(0.6, 13 * FRAME_SAMPLES, at_level(-60.0))
+    assert endpointing.ends_at is None
+
+
+# --- what the clock says
+
+
+def test_the_clock_may_end_a_silence_before_its_last_frame_is_full() -> None:
+    """A rule of 500 ms, after 480 of them."""
+    endpointing = paused(15)
+    assert endpointing.ends_at == 10 * FRAME_SAMPLES + HEARING_HZ // 2
+    assert endpointing.run_out() == [FloorMove(END, 10 * FRAME_SAMPLES)]
+    assert endpointing.floor is Floor.SILENT
+    assert endpointing.ends_at is None
+
+
+def test_no_more_than_two_frames_of_it_are_taken_on_trust() -> None:
+    endpointing = paused(13)
+    assert endpointing.run_out() == []
+    endpointing.step(0.1, 23 * FRAME_SAMPLES, LOUD)
+    assert endpointing.run_out()
+
+
+def test_the_clock_ends_nothing_where_somebody_speaks_or_nobody() -> None:
+    assert paused(0).ends_at is None
+    assert paused(0).run_out() == []
+    nobody = Endpointing(TurnDetection(), onset_ms=64, pause_ms=96)
+    assert nobody.ends_at is None
+    assert nobody.run_out() == []
+
+
+def test_a_judgement_moves_the_end() -> None:
+    endpointing = paused(4)
+    endpointing.judge(Judgement.FINISHED)
+    assert endpointing.ends_at == 10 * FRAME_SAMPLES + HEARING_HZ // 5
+
+
+@pytest.mark.parametrize(("silence_ms", "frames_silent"), [(192, 6), (200, 7), (224, 7), (500, 16)])
+def test_a_silence_ends_with_the_frame_that_makes_it_long_enough(silence_ms: int, frames_silent: int) -> None:
     moves = heard([0.9] * 10 + [0.1] * 30, silence_ms=silence_ms)
     assert moves[-1][2] == 10 + frames_silent - 1
 
@@ -241,10 +329,10 @@ def frames_until_the_end(endpointing: Endpointing, since: int) -> int:
 @pytest.mark.parametrize(
     ("judgement", "frames_silent"),
     [
-        (Judgement.FINISHED, 6),
+        (Judgement.FINISHED, 7),
         (None, 16),
-        (Judgement.DOUBTFUL, 31),
-        (Judgement.UNFINISHED, 62),
+        (Judgement.DOUBTFUL, 32),
+        (Judgement.UNFINISHED, 63),
     ],
 )
 def test_a_judgement_changes_how_long_a_silence_may_last(
