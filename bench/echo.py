@@ -34,7 +34,7 @@ from conversation.audio import HEARING_HZ, Audio, Samples, join
 from conversation.ears import Frame
 from conversation.echo import SPEECH, Decided, Echo, Heard
 from conversation.endpointing import Endpointing
-from conversation.floor import FloorEvent
+from conversation.floor import Floor, FloorEvent
 from conversation.loudspeaker import Loudspeaker
 from conversation.segments import Segments
 from conversation.settings import Tuning, TurnDetection
@@ -92,10 +92,11 @@ class Onset:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listened:
-    """The onsets, and the sound as it is handed on."""
+    """The onsets, the sound as it is handed on, and how often an agent would have paused for nothing."""
 
     onsets: list[Onset]
     samples: Samples
+    paused_in_vain: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class Outcome:
         interrupts: who speaks over the agent; None: nobody.
         with_s, without_s: when onsets were known, with the comparison and without.
         alone_s: when it is known of the user without any echo.
+        paused_in_vain: how often the agent paused for less than an onset, with the comparison.
     """
 
     case: Case
@@ -114,6 +116,7 @@ class Outcome:
     with_s: list[float]
     without_s: list[float]
     alone_s: float | None
+    paused_in_vain: int
 
 
 def main() -> None:
@@ -213,13 +216,15 @@ async def _outcome(
         alone_s = next((onset.known_s for onset in alone.onsets), None)
     heard += _echo(case, played)
     speech = await probabilities(vad, heard)
+    compared = listened(played, heard, speech, tuning, costs)
     return Outcome(
         case,
         clip.name if clip else None,
         clip.origin if clip else None,
-        [onset.known_s for onset in listened(played, heard, speech, tuning, costs).onsets],
+        [onset.known_s for onset in compared.onsets],
         [onset.known_s for onset in listened(None, heard, speech, tuning).onsets],
         alone_s,
+        compared.paused_in_vain,
     )
 
 
@@ -252,6 +257,7 @@ def listened(
     sending = _Sending(loudspeaker, played) if played is not None else None
     endpointing = Endpointing(TurnDetection(), onset_ms=tuning.onset_ms, pause_ms=tuning.pause_ms)
     onsets, kept = list[Onset](), list[Samples]()
+    murmurs, paused_in_vain = False, 0
     for number, probability in enumerate(speech):
         start = number * FRAME_SAMPLES
         frame = Frame(start, heard[start : start + FRAME_SAMPLES])
@@ -270,7 +276,10 @@ def listened(
             for move in endpointing.step(each.probability, each.frame.start_sample, each.frame.samples):
                 if move.event is FloorEvent.ONSET:
                     onsets.append(Onset(now_s, move.at_sample / HEARING_HZ))
-    return Listened(onsets, np.concatenate(kept))
+        undecided = [each.probability for each in echo.waiting]
+        before, murmurs = murmurs, not echo.is_known and endpointing.murmurs(undecided)
+        paused_in_vain += before and not murmurs and endpointing.floor is Floor.SILENT
+    return Listened(onsets, np.concatenate(kept), paused_in_vain)
 
 
 class _Sending:
@@ -302,6 +311,7 @@ def _scores(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "cases": len(alone),
         "interrupts_itself": sum(bool(outcome.with_s) for outcome in alone),
         "interrupts_itself_uncompared": sum(bool(outcome.without_s) for outcome in alone),
+        "pauses_in_vain": sum(outcome.paused_in_vain for outcome in alone),
     }
     for origin in ("human", "synthetic"):
         over = [outcome for outcome in outcomes if outcome.origin == origin and outcome.alone_s is not None]
@@ -322,13 +332,15 @@ def _known_s(outcome: Outcome) -> float | None:
 
 def table(summary: dict[str, Any]) -> str:
     lines = [
-        f"{'echo':14}{'itself':>9}{'before':>9}{'people':>10}{'later ms':>14}{'machines':>10}{'later ms':>14}"
+        f"{'echo':14}{'itself':>9}{'before':>9}{'paused in vain':>16}"
+        f"{'people':>10}{'later ms':>14}{'machines':>10}{'later ms':>14}"
     ]
     for name, scores in summary.items():
         line = f"{name:14}" + "".join(
             f"{scores[key]:>6}/{scores['cases']}"
             for key in ("interrupts_itself", "interrupts_itself_uncompared")
         )
+        line += f"{scores['pauses_in_vain']:>16}"
         for origin in ("human", "synthetic"):
             told, later = scores[origin], scores[origin]["later_ms"]
             line += f"{told['known_in_time']:>7}/{told['interruptions']}"

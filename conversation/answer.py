@@ -228,12 +228,12 @@ class Answer:
         self._emit(OutputStarted(self.response.id, item, before, begun.output_index))
         return begun
 
-    def _end(self, begun: _Begun, item: Item) -> None:
+    def _end(self, begun: _Begun, item: Item, *, cancelled: bool = False) -> None:
         clauses, sound = ([], None) if isinstance(item, CallItem) else (self._clauses, self._sound.whole())
         is_there = self._history.finish(self._outputs[begun.output_index], item, clauses, sound)
         self._outputs[begun.output_index] = item
         before = self._history.before(item.id)
-        self._emit(OutputDone(self.response.id, item, before, begun.output_index, deleted=not is_there))
+        self._emit(OutputDone(self.response.id, item, before, begun.output_index, not is_there, cancelled))
 
     def _end_call(self, begun: _Begun, call: ToolCall, status: Literal["completed", "incomplete"]) -> None:
         self._end(begun, CallItem(begun.item.id, call, status))
@@ -245,7 +245,7 @@ class Answer:
         spoken = AudioPart(self._text, filler_chars(self._clauses))
         part = spoken if self.response.modality == "audio" else TextPart(self._text)
         item = MessageItem(begun.item.id, "assistant", (part,), "completed" if complete else "incomplete")
-        self._end(begun, item)
+        self._end(begun, item, cancelled=status == "cancelled")
         if status == "cancelled" or self._told_samples is not None:
             self.cut_short()
         elif not complete:

@@ -95,7 +95,12 @@ class Answering:
         self._cancel()
 
     def hold(self) -> None:
-        """Pauses in mid-speech: from now on nothing is sent, while the work goes on."""
+        """Pauses in mid-speech: from now on nothing is sent, while the work goes on.
+
+        Again, it does nothing.
+        """
+        if self.reply is Reply.HELD:
+            return
         self.reply = next_reply(self.reply, ReplyEvent.HOLD)
         self._playback.hold(at_once=self._session.settings.holds)
         self._running().answer.hold()

@@ -19,7 +19,7 @@ from conversation.endpointing import FloorMove
 from conversation.errors import ClientError, ImpossibleMove
 from conversation.events import Event, InputCleared, ItemAdded, ItemDeleted, ItemTruncated
 from conversation.filler import Fillers, Filling, LateTools
-from conversation.floor import Floor, FloorEvent
+from conversation.floor import Floor, FloorEvent, Murmur
 from conversation.items import CallOutputItem, Item, ItemReference
 from conversation.listening import Listening
 from conversation.policy import Action, Condition, Happening, Machine, Request, Silence, Words, decide
@@ -62,7 +62,9 @@ class Conversation:
         workload: Workload | None = None,
     ) -> None:
         self._session = Session(session_id, stages, settings, tuning, emit, output_hz, workload or Workload())
-        self._listening = Listening(self._session, self._on_floor, self._on_words, self._is_turn)
+        self._listening = Listening(
+            self._session, self._on_floor, self._carry_out, self._on_words, self._is_turn
+        )
         self._speculation = Speculation(
             tuning.speculation_budget, self._session.workload, lambda: self._listening.received
         )
@@ -110,7 +112,11 @@ class Conversation:
         self._session.settings = settings
 
     def commit(self) -> None:
-        """The user's turn ends here: all audio sent so far becomes an item. Nothing is answered."""
+        """The user's turn ends here: all audio sent so far becomes an item. Nothing is answered.
+
+        Too little of it is refused, and nothing has happened.
+        """
+        self._listening.require_enough()
         self._stirred()
         if self._weighing.under_way:
             self._weighing.decide(Verdict.STOPS)
@@ -211,7 +217,7 @@ class Conversation:
     def _is_turn(self, move: FloorMove) -> bool:
         """Whether a sound that begins or ends is the user's turn: over the agent's voice, it is weighed."""
         if move.event is FloorEvent.ONSET:
-            return self._decide(FloorEvent.ONSET) is not Action.HOLD
+            return self._decide(FloorEvent.ONSET) is not Action.WEIGH
         return not self._weighing.under_way or self._weighing.end() is Verdict.STOPS
 
     def _on_verdict(self, verdict: Verdict, pause: FloorMove | None) -> None:
@@ -273,7 +279,10 @@ class Conversation:
             self._answering.begin(Asked(self._messages))
 
     def _carry_out(
-        self, event: FloorEvent | Verdict, move: FloorMove | None = None, utterance: Utterance | None = None
+        self,
+        event: FloorEvent | Murmur | Verdict,
+        move: FloorMove | None = None,
+        utterance: Utterance | None = None,
     ) -> None:
         try:
             self._act(self._decide(event), move, utterance)
@@ -284,24 +293,32 @@ class Conversation:
         match action:
             case Action.PREPARE:
                 self._prepare(utterance, move)
+            case Action.BEGIN:
+                self._answering.begin(self._words(utterance, move))
+            case Action.OWE:
+                self._answering.owe(self._words(utterance, move))
+            case Action.WEIGH:
+                assert move is not None
+                self._answering.hold()
+                self._weighing.begin((self._listening.received - move.at_sample) / HEARING_HZ)
+            case _:
+                self._act_without_words(action)
+
+    def _act_without_words(self, action: Action) -> None:
+        """What does not depend on what the user says."""
+        match action:
             case Action.WITHDRAW:
                 self._answering.withdraw()
             case Action.RELEASE:
                 self._answering.release()
-            case Action.BEGIN:
-                self._answering.begin(self._words(utterance, move))
             case Action.HOLD:
-                assert move is not None
                 self._answering.hold()
-                self._weighing.begin((self._listening.received - move.at_sample) / HEARING_HZ)
             case Action.RESUME:
                 self._answering.resume()
             case Action.INTERRUPT:
                 self._answering.interrupt("turn_detected")
             case Action.FADE:
                 self._answering.fade()
-            case Action.OWE:
-                self._answering.owe(self._words(utterance, move))
 
     def _prepare(self, utterance: Utterance | None, move: FloorMove | None) -> None:
         assert utterance is not None

@@ -143,6 +143,16 @@ class Echo:
         """The end of the frame for which that was done last."""
         self._unechoed_frames = 0
 
+    @property
+    def is_known(self) -> bool:
+        """This client has one: what is left of a single frame may be all sorts of things."""
+        return self._path is not None
+
+    @property
+    def waiting(self) -> Sequence[Decided]:
+        """The frames that are not decided on yet; of those that are nobody's, the probability is 0."""
+        return self._waiting
+
     def hear(self, frame: Frame, probability: float) -> Heard:
         """Of every frame in turn: that it holds speech, and what to make of it."""
         self._remember(frame)

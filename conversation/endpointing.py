@@ -8,7 +8,7 @@ module knows no model and no clock, and does not decide what follows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -153,6 +153,16 @@ class Endpointing:
         if probability >= self._threshold and not fading:
             return self._while_speaking(start_sample)
         return self._while_held(probability, start_sample, fading)
+
+    def murmurs(self, undecided: Iterable[float] = ()) -> bool:
+        """Whether speech may have begun, on a silent floor: there is some, and not enough for an onset.
+
+        Args:
+            undecided: probabilities of frames that may still turn out to be nobody's, and come later.
+        """
+        if self.floor is not Floor.SILENT:
+            return False
+        return self._since is not None or any(each >= self._threshold for each in undecided)
 
     def move(self, event: FloorEvent) -> None:
         """Something other than a frame moved the floor."""

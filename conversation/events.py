@@ -214,6 +214,8 @@ class OutputDone:
     output_index: int = 0
     deleted: bool = False
     """The client took it out of the conversation while it was being said."""
+    cancelled: bool = False
+    """Its answer fell silent at once: what is still on its way to the client is not to be heard."""
 
 
 @dataclass(frozen=True, slots=True)

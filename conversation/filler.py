@@ -53,7 +53,10 @@ class Fillers:
         self._said = 0
 
     async def unless(self, begun: asyncio.Event, voicing: Voicing) -> Filling | None:
-        """What to say where the answer has not `begun` in time; None where it has, or does meanwhile."""
+        """What to say where the answer has not `begun` in time; None where it has, or does meanwhile.
+
+        Cancelled, nothing of the filler is left, here or in the voice.
+        """
         filler = self._session.settings.filler
         if filler is None:
             return None
@@ -65,7 +68,10 @@ class Fillers:
         return None
 
     async def spoken(self, voicing: Voicing) -> Filling | None:
-        """The next phrase. None where the voice has no sound for it, or the session wants none any more."""
+        """The next phrase. None where the voice has no sound for it, or the session wants none any more.
+
+        Never raises StageError. Cancelled, the phrase is still the next one.
+        """
         filler = self._session.settings.filler
         if filler is None:
             return None
@@ -105,7 +111,7 @@ class LateTools:
         self._waiting: asyncio.Task[None] | None = None
 
     def begin(self, after_s: float) -> None:
-        """Counts from so many seconds from now on, if the session wants it."""
+        """Counts from so many seconds from now on, anew, if the session wants it."""
         self.end()
         settings = self._session.settings
         if settings.filler is not None and settings.filler.tools and settings.modality == "audio":
@@ -113,7 +119,7 @@ class LateTools:
             self._waiting = self._session.tasks.create_task(self._wait(after_s), name="late tools")
 
     def end(self) -> None:
-        """It came, or something else happens."""
+        """It came, or something else happens. Without effect where nothing is waited for."""
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None

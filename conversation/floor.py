@@ -32,6 +32,14 @@ class FloorEvent(Enum):
     """What was said is to be forgotten."""
 
 
+class Murmur(Enum):
+    """On a silent floor: less than an onset, and no move."""
+
+    BEGINS = "a voice may begin"
+    """A frame of speech: it takes another to make an onset."""
+    ENDS = "it was no voice"
+
+
 FLOOR: Mapping[tuple[Floor, FloorEvent], Floor] = {
     (Floor.SILENT, FloorEvent.ONSET): Floor.SPEAKING,
     (Floor.SILENT, FloorEvent.END): Floor.SILENT,  # push-to-talk: nobody listened for an onset

@@ -25,10 +25,6 @@ class History:
         self._spoken: dict[str, list[SpokenClause]] = {}
         self._user_sound, self._agent_sound = KeptSound(), KeptSound()
 
-    @property
-    def last_id(self) -> str | None:
-        return next(reversed(self._items), None)
-
     def before(self, item_id: str) -> str | None:
         """The id of the item before this one; None for the first, and for one that was deleted meanwhile."""
         ids = list(self._items)

@@ -47,7 +47,7 @@ async def judge(session: Session, utterance: Utterance, judged: Callable[[Judgem
 
     What sounds finished waits for its words, which are being found out anyway, but never longer than the
     silence rule. Where the model fails or is late, that rule decides; where the words cannot be had, the
-    sound alone.
+    sound alone. Never raises StageError. Cancelled, it tells nothing more; the final transcript goes on.
 
     Args:
         judged: told what the pause seems to be, and told again when more is known.

@@ -26,7 +26,7 @@ from conversation.events import (
     TranscriptionDelta,
     TranscriptionFailed,
 )
-from conversation.floor import Floor, FloorEvent
+from conversation.floor import Floor, FloorEvent, Murmur
 from conversation.items import AudioPart, MessageItem, new_id
 from conversation.judging import judge
 from conversation.session import Session
@@ -50,6 +50,8 @@ class Listening:
     Args:
         moved: told of every move on the floor that sound or its absence brings about, after the user's words
             have been dealt with, and of the utterance that was open then.
+        murmured: told when speech may have begun, too little of it for an onset, and when it was none. After
+            an onset, nothing is told of it any more.
         growing: told what has been understood of an utterance that still goes on; first "", at its onset.
         is_turn: asked at an onset and at an end whether the sound is a turn of the user's. Of one that is
             not, or not yet, nobody is told until `announce`, and it makes no item.
@@ -59,10 +61,12 @@ class Listening:
         self,
         session: Session,
         moved: Callable[[FloorMove, Utterance | None], None],
+        murmured: Callable[[Murmur], None],
         growing: Callable[[str], None],
         is_turn: Callable[[FloorMove], bool],
     ) -> None:
-        self._session, self._moved, self._growing, self._is_turn = session, moved, growing, is_turn
+        self._session, self._moved, self._murmured = session, moved, murmured
+        self._growing, self._is_turn = growing, is_turn
         self._ears = Ears(keep_s=_kept_s(session.settings, session.tuning))
         self._endpointing = _endpointing(session)
         self._arrivals = Arrivals()
@@ -70,6 +74,8 @@ class Listening:
         """The silence that ends the turn is over, unless it is broken before."""
         self._echo = Echo(session.loudspeaker, self._arrivals) if session.loudspeaker is not None else None
         self._vad_state: VadState | None = None
+        self._murmurs = False
+        """As was told last."""
         self._utterance: Utterance | None = None
         self._unannounced_sample: int | None = None
         """Where the open utterance begins in all audio received, while nobody has been told of it."""
@@ -106,12 +112,14 @@ class Listening:
 
     async def _listen(self) -> None:
         while True:
-            held = self._endpointing.floor is not Floor.SILENT
+            awaited = self._murmurs or self._endpointing.floor is not Floor.SILENT
             try:
-                frame = await self._ears.frame(self._session.tuning.mute_s if held else None)
+                frame = await self._ears.frame(self._session.tuning.mute_s if awaited else None)
             except TimeoutError:
                 if self._endpointing.floor is Floor.SILENT:
-                    continue  # the client committed or cleared while more was being waited for
+                    # The client went mute in mid-murmur; or it committed or cleared meanwhile.
+                    self._tell_murmur(False)
+                    continue
                 self._endpointing.move(FloorEvent.END)
                 self._on_move(FloorMove(FloorEvent.END, self._ears.received))
                 continue
@@ -125,6 +133,7 @@ class Listening:
             for probable, frame in heard.decided:
                 for move in self._endpointing.step(probable, frame.start_sample, frame.samples):
                     self._on_move(move)
+            self._tell_murmur(probability is not None and self._hears_murmur())
             self._await_end()
 
     async def hear(self, audio: Audio) -> bool:
@@ -151,14 +160,18 @@ class Listening:
             self._endpointing.adjust(settings.turn_detection)
         self._await_end()
 
+    def require_enough(self) -> None:
+        """Raises ClientError when less has been heard than can be committed."""
+        samples = self._ears.received - self._ears.position
+        if self._utterance is not None:
+            samples += self._utterance.samples
+        if _ms(samples) < SHORTEST_COMMIT_MS:
+            raise _too_short(samples * 1000 / HEARING_HZ)
+
     def commit(self) -> None:
-        """Everything heard so far becomes an item. Raises ClientError when that is too little."""
-        if self._utterance is None and self._ears.pending_s * 1000 < SHORTEST_COMMIT_MS:
-            raise _too_short(0.0)
+        """Everything heard so far becomes an item; see `require_enough`."""
         utterance = self._pushed()
         utterance.add(self._ears.take())
-        if utterance.duration_s * 1000 < SHORTEST_COMMIT_MS:
-            raise _too_short(utterance.duration_s * 1000)
         utterance.reopen()
         if self._endpointing.floor is not Floor.SILENT:
             self._session.emit(SpeechStopped(utterance.item_id, _ms(self._ears.position)))
@@ -226,6 +239,20 @@ class Listening:
         if self._echo is None:
             return Heard(frame, (Decided(probability, frame),))
         return self._echo.hear(frame, probability)
+
+    def _hears_murmur(self) -> bool:
+        if self._echo is None:
+            return self._endpointing.murmurs()
+        if self._echo.is_known:
+            return False
+        return self._endpointing.murmurs(each.probability for each in self._echo.waiting)
+
+    def _tell_murmur(self, murmurs: bool) -> None:
+        """Where that is news. An onset is more than the end of a murmur."""
+        if murmurs != self._murmurs:
+            self._murmurs = murmurs
+            if self._endpointing.floor is Floor.SILENT:
+                self._murmured(Murmur.BEGINS if murmurs else Murmur.ENDS)
 
     def _on_move(self, move: FloorMove) -> None:
         """What a move means for the user's words; then whoever decides about the agent's is told."""

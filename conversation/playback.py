@@ -52,7 +52,8 @@ class Playback:
     async def room(self, lead_s: float) -> float:
         """Waits until no more than `lead_s` is sent ahead of playback, and nothing is held.
 
-        Returns how much longer than that, if it was this machine that was late.
+        Returns how many seconds longer than that, if it was this machine that was late. Cancelled, it changes
+        nothing.
         """
         await self.flowing()
         if self.ahead_s <= lead_s:
@@ -66,7 +67,7 @@ class Playback:
         return late_s
 
     async def flowing(self) -> None:
-        """Waits while it is held."""
+        """Waits while it is held. Cancelled, it changes nothing."""
         await self._flows.wait()
 
     def hold(self, *, at_once: bool) -> None:

@@ -1,9 +1,9 @@
 """What a conversation does when something happens: one table over what happens and the reply.
 
 The conversation looks an event up and carries out the action; no other place decides. An event is a move on
-the floor, more words of a user who still speaks, a verdict on a sound over the agent's voice, a long silence,
-or a client's request. While such a sound is weighed, its own moves on the floor are no events here: they may
-be nobody's turn.
+the floor or what may become one, more words of a user who still speaks, a verdict on a sound over the agent's
+voice, a long silence, or a client's request. While such a sound is weighed, its own moves on the floor are no
+events here: they may be nobody's turn.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 
 from conversation.barge_in import Verdict
 from conversation.errors import ImpossibleMove
-from conversation.floor import FloorEvent
+from conversation.floor import FloorEvent, Murmur
 from conversation.reply import Reply
 
 
@@ -59,7 +59,9 @@ class Action(Enum):
     REPLACE = "replace"
     """Withdraw what was prepared and begin what was asked for."""
     HOLD = "hold"
-    """Pause in mid-speech until the sound over it has been weighed."""
+    """Pause in mid-speech until it is known whether somebody speaks."""
+    WEIGH = "weigh"
+    """Stay paused, or pause now, until the sound over it has been weighed."""
     RESUME = "resume"
     INTERRUPT = "interrupt"
     FADE = "fade"
@@ -73,7 +75,7 @@ class Action(Enum):
 
 
 Condition = Literal["hold", "interrupt_response", "create_response", "speculate", "read_ahead"]
-Happening = FloorEvent | Verdict | Words | Silence | Machine | Request
+Happening = FloorEvent | Murmur | Verdict | Words | Silence | Machine | Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,9 @@ _NOTHING = Rule(Action.NOTHING)
 POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (FloorEvent.ONSET, Reply.IDLE): Rule(Action.FADE, when="interrupt_response"),
     (FloorEvent.ONSET, Reply.SPEAKING): Rule(
-        Action.HOLD, when="hold", otherwise=Rule(Action.INTERRUPT, when="interrupt_response")
+        Action.WEIGH, when="hold", otherwise=Rule(Action.INTERRUPT, when="interrupt_response")
     ),
+    (FloorEvent.ONSET, Reply.HELD): Rule(Action.WEIGH),
     (FloorEvent.PAUSE, Reply.IDLE): Rule(Action.PREPARE, when="speculate"),
     (FloorEvent.PAUSE, Reply.SPEAKING): _NOTHING,
     (FloorEvent.RESUME, Reply.IDLE): _NOTHING,
@@ -104,6 +107,11 @@ POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (FloorEvent.CLEAR, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (FloorEvent.CLEAR, Reply.SPEAKING): _NOTHING,
     (FloorEvent.CLEAR, Reply.HELD): Rule(Action.RESUME),
+    (Murmur.BEGINS, Reply.IDLE): _NOTHING,
+    (Murmur.BEGINS, Reply.SPEAKING): Rule(Action.HOLD, when="hold"),
+    (Murmur.ENDS, Reply.IDLE): _NOTHING,
+    (Murmur.ENDS, Reply.SPEAKING): _NOTHING,
+    (Murmur.ENDS, Reply.HELD): Rule(Action.RESUME),
     (Verdict.STOPS, Reply.IDLE): _NOTHING,  # the answer ended meanwhile
     (Verdict.STOPS, Reply.SPEAKING): Rule(Action.INTERRUPT),  # the sound had seemed to be nothing
     (Verdict.STOPS, Reply.HELD): Rule(Action.INTERRUPT),
@@ -122,6 +130,7 @@ POLICY: Mapping[tuple[Happening, Reply], Rule] = {
     (Request.COMMIT, Reply.IDLE): _NOTHING,
     (Request.COMMIT, Reply.PROVISIONAL): Rule(Action.WITHDRAW),
     (Request.COMMIT, Reply.SPEAKING): _NOTHING,
+    (Request.COMMIT, Reply.HELD): _NOTHING,  # by a murmur: a sound that is weighed has its verdict by then
     (Request.RESPOND, Reply.IDLE): Rule(Action.BEGIN),
     (Request.RESPOND, Reply.PROVISIONAL): Rule(Action.REPLACE),
     (Request.RESPOND, Reply.SPEAKING): Rule(Action.REFUSE),

@@ -1,8 +1,8 @@
-"""Resampling for the ears: hardly anything of what came in is held back.
+"""Resampling for streams that somebody waits for: hardly anything of what came in is held back.
 
-soxr, which resamples everything else here, works in blocks: of a microphone's 24 kHz it holds 21 ms back on
-average and up to 37, of a telephone's 8 kHz 64 and up to 115, and a user who has finished waits for that. See
-docs/adr/0025.
+soxr, which resamples voices and whole sounds here, works in blocks: of a microphone's 24 kHz it holds 21 ms
+back on average and up to 37, of a telephone's 8 kHz 64 and up to 115, and a user who has finished waits for
+that. See docs/adr/0025.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ window function, Proc. IEEE ISCAS."""
 
 
 class Polyphase:
-    """Turns a stream of audio at one rate into the same stream at another, without seams between chunks."""
+    """Turns a stream of audio at one rate into the same stream at another, without seams between chunks.
+
+    It costs about 30 µs for 20 ms from 24 kHz, at once: whoever feeds minutes does so in pieces.
+    """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         common = math.gcd(from_hz, to_hz)
@@ -37,7 +40,7 @@ class Polyphase:
         self._fed = self._given = 0
 
     def feed(self, audio: Audio) -> Audio:
-        """What can be given out so far.
+        """What can be given out so far: all but what the last 48 samples of the input go into.
 
         Raises ValueError when `audio` is not at the rate this stream was opened for.
         """
@@ -47,7 +50,7 @@ class Polyphase:
         return self._give(audio.samples)
 
     def flush(self) -> Audio:
-        """What is still held; the stream ends here."""
+        """What is still held: with it, as much time has been given as was fed. The stream ends here."""
         missing = round(self._fed * self._up / self._down) - self._given
         return self._give(np.zeros(_TAPS + 2 * self._down, np.float32))[:missing]
 

@@ -15,7 +15,10 @@ T = TypeVar("T")
 async def punctual(
     stream: AsyncGenerator[T, None], stage: str, first_s: float, next_s: float
 ) -> AsyncGenerator[T, None]:
-    """The items of `stream`. Raises StageLate when the first or a later one does not come in time."""
+    """The items of `stream`. Raises StageLate when the first or a later one does not come in time.
+
+    Closed, cancelled or late, it closes `stream`.
+    """
     async with aclosing(stream):
         patience_s = first_s
         while True:

@@ -25,6 +25,7 @@ class InVain:
     speech_s: float = 0.0
 
     def plus(self, work: Work) -> InVain:
+        """With one answer more, of which so much had been made."""
         return InVain(self.answers + 1, self.tokens + work.tokens, round(self.speech_s + work.speech_s, 3))
 
 
@@ -42,10 +43,12 @@ class Leaky:
         self._per_min, self._amount, self._at_sample = per_min, 0.0, 0
 
     def add(self, amount: float, at_sample: int) -> None:
+        """When so many samples of audio have come in all, 16 kHz."""
         self._run_off(at_sample)
         self._amount += amount
 
     def is_full(self, at_sample: int) -> bool:
+        """Whether it holds as much as there should be, or more, when so many samples have come."""
         self._run_off(at_sample)
         return self._amount >= self._per_min
 

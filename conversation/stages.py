@@ -122,6 +122,8 @@ class EndOfTurn(Protocol):
 
         Args:
             audio: the end of what was said, with the silence after it; 16 kHz, JUDGED_S at most.
+
+        Returns it as 0 to 1. Raises StageError. Cancelled, the work is given up where that can be.
         """
 
 

@@ -18,10 +18,12 @@ class Timer:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, patience_s: float) -> None:
+        """`over` is called in so many seconds, once; what was begun before is called off."""
         self.end()
         self._timer = asyncio.get_running_loop().call_later(patience_s, self._over)
 
     def end(self) -> None:
+        """Nobody is called. Without effect when it does not run."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

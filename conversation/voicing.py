@@ -18,7 +18,12 @@ from conversation.stages import SpeechPart, Tts, WordTimes
 
 @dataclass(frozen=True, slots=True)
 class Voicing:
-    """How an answer is to sound."""
+    """How an answer is to sound.
+
+    Attributes:
+        speed: 1.0 is the voice's own.
+        rate_hz: of the output.
+    """
 
     voice: str
     speed: float
@@ -30,7 +35,7 @@ async def spoken(
 ) -> AsyncGenerator[SpeechPart, None]:
     """One clause: its sound at the output's rate, in pieces of at most PIECE_S, and its words' times.
 
-    Raises StageError.
+    Raises StageError. Closed or cancelled, it closes the voice's stream.
     """
     resampler: Resampler | None = None
     stream = tts.speak(clause.strip(), voicing.voice, voicing.speed)

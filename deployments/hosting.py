@@ -1,4 +1,6 @@
-"""What every stage's deployment does around a call: counts it, and lets nothing out but StageError."""
+"""What every deployment does: it logs where its replica does, and may listen on loopback only. And what a
+stage's does around a call: it counts it, and lets nothing out but StageError.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,21 @@ T = TypeVar("T")
 
 logger = logging.getLogger("ray.serve")
 """Serve's own logger: it writes to the replica's file."""
+
+
+_OURS = ("conversation", "realtime", "deployments")
+
+
+def log_to_the_replicas_file() -> None:
+    """What this project logs is written as Serve's own lines are, from Serve's level on.
+
+    Else only warnings would be, by way of stderr: there as INFO, without time and place. To be called in the
+    constructor of a hosted class, when Serve has set its logger up.
+    """
+    for name in _OURS:
+        ours = logging.getLogger(name)
+        ours.handlers, ours.propagate = logger.handlers, logger.propagate
+        ours.setLevel(logger.level)
 
 
 class LiveCalls:

@@ -82,13 +82,13 @@ class OutgoingAudio:
     """The sound of one response as the client wants it, without seams between its pieces."""
 
     def __init__(self, encoding: Encoding = PCM) -> None:
-        self.encoding = encoding
-        self._resampler = Resampler(WIRE_HZ, encoding.rate_hz)
+        self._encoding = encoding
+        self._resampler = None if encoding.rate_hz == WIRE_HZ else Polyphase(WIRE_HZ, encoding.rate_hz)
 
     def feed(self, audio: Audio) -> bytes:
-        return self.encoding.encode(self._resampler.feed(audio))
+        """All but the last 2 ms of it, where the client wants another rate than ours."""
+        return self._encoding.encode(audio if self._resampler is None else self._resampler.feed(audio))
 
     def end(self) -> bytes:
-        """What the resampler still holds."""
-        rest, self._resampler = self._resampler.flush(), Resampler(WIRE_HZ, self.encoding.rate_hz)
-        return self.encoding.encode(rest)
+        """What is still held; the sound ends here."""
+        return b"" if self._resampler is None else self._encoding.encode(self._resampler.flush())

@@ -296,7 +296,7 @@ class ServerEvents:
             text = event.item.text
             if event.response_id in self._spoken:
                 rest = self._spoken[event.response_id].end()
-                if event.response_id not in self._held:  # who holds drops it
+                if not event.cancelled and event.response_id not in self._held:  # who holds drops it
                     yield from _sound(place, rest)
                 yield "response.output_audio.done", place
                 yield "response.output_audio_transcript.done", {**place, "transcript": text}

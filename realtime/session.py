@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import singledispatchmethod
@@ -44,7 +44,21 @@ _OUR_FAULT = "The server had an internal error."
 
 
 class Hangup(Exception):
-    """The client is gone."""
+    """The client is gone.
+
+    Attributes:
+        code: of the close frame that ended the connection, whoever sent it; NO_FRAME where there was none.
+    """
+
+    def __init__(self, code: int = 1000, reason: str = "") -> None:
+        super().__init__(" ".join([str(code), *reason.split()]))
+        self.code = code
+
+
+NO_FRAME = 1006
+"""As RFC 6455 (7.4.1) has it; 1005 is a frame without a code."""
+_LEFT = (1000, 1001, 1005)
+"""How clients take their leave; or with a code of their own, from 3000 on."""
 
 
 class SessionExpired(Exception):
@@ -53,6 +67,10 @@ class SessionExpired(Exception):
 
 class ClientTooFast(Exception):
     """The client sends audio faster than it can be listened to, and does not stop."""
+
+
+class PartEnded(Exception):
+    """A part of the session ended by itself, which none ever does."""
 
 
 class Socket(Protocol):
@@ -101,21 +119,49 @@ async def converse(
         defaults: what the session is set to until the client says otherwise.
         workload: that of all sessions which share the machine; None: there is no other.
 
-    Nothing a client does raises. When it returns, no task of the session is left. Cancelled (the server is
-    going down), it closes with 1012, upon which clients reconnect, and raises CancelledError.
+    Nothing a client does raises, nor any fault of ours: either way the socket is closed with a code, and what
+    was not the client's own leave is logged. When it returns, no task of the session is left. Cancelled (the
+    server is going down), it closes with 1012, upon which clients reconnect, and raises CancelledError.
     """
-    session = _Session(socket, stages, opening, defaults, tuning, limits, workload)
+    session_id = new_id("sess")
     # In a task of its own: a task group that fails in the moment of its cancellation forgets that one.
-    serving = asyncio.create_task(session.run())
+    serving = asyncio.create_task(
+        _served(session_id, socket, stages, opening, defaults, tuning, limits, workload)
+    )
     try:
         await asyncio.wait([serving])
     except asyncio.CancelledError:
         serving.cancel()
+        await _close(socket, 1012, "The server is restarting.")  # first, should we be cancelled once more
         await asyncio.wait([serving])
-        await _close(socket, 1012, "The server is restarting.")
         raise
-    if closing := serving.result():
+    try:
+        closing = serving.result()
+    except (Exception, asyncio.CancelledError):
+        log.exception("%s: the session failed", session_id)
+        closing = 1011, _OUR_FAULT
+    if closing is not None:
         await _close(socket, *closing)
+
+
+async def _served(
+    session_id: str,
+    socket: Socket,
+    stages: Stages,
+    opening: Opening,
+    defaults: Settings,
+    tuning: Tuning,
+    limits: Limits,
+    workload: Workload | None,
+) -> tuple[int, str] | None:
+    """The code and the reason to close with; None where the client hung up."""
+    try:
+        session = opened(opening, session_id, defaults, round(time.time() + limits.session_s))
+    except ClientError as error:  # a secret from before the configuration changed
+        log.warning("%s: its secret sets what cannot be: %s", session_id, error)
+        await _send_last(socket, ServerEvents().error(error, None))
+        return 1008, "The session of this client secret cannot be."
+    return await _Session(socket, stages, session, tuning, limits, workload).run()
 
 
 async def turn_away(socket: Socket, error: ClientError, reason: str) -> None:
@@ -145,14 +191,12 @@ class _Session:
         self,
         socket: Socket,
         stages: Stages,
-        opening: Opening,
-        defaults: Settings,
+        session: SessionObject,
         tuning: Tuning,
         limits: Limits,
         workload: Workload | None,
     ) -> None:
-        self._socket, self._limits = socket, limits
-        self._object = opened(opening, new_id("sess"), defaults, round(time.time() + limits.session_s))
+        self._socket, self._limits, self._object = socket, limits, session
         self._events = ServerEvents()
         self._outbox = Outbox(limits.unread_chars)
         self._input = IncomingAudio(self._object.input_encoding)
@@ -170,18 +214,18 @@ class _Session:
         )
 
     async def run(self) -> tuple[int, str] | None:
-        """The close code and its reason, or None when the client hung up."""
+        """The code and the reason to close with; None where the client hung up."""
         closing: tuple[int, str] | None = None
         self._outbox.put(self._events.session_created(self._object))
         try:
             async with asyncio.TaskGroup() as together:
-                together.create_task(self._conversation.run())
-                together.create_task(self._outbox.overflow())
-                together.create_task(self._write())
-                together.create_task(self._read())
-                together.create_task(self._expire())
-        except* Hangup:
-            log.debug("%s: the client hung up", self._object.id)
+                together.create_task(_for_ever(self._conversation.run()), name="conversation")
+                together.create_task(_for_ever(self._outbox.overflow()), name="overflow")
+                together.create_task(_for_ever(self._write()), name="writer")
+                together.create_task(_for_ever(self._read()), name="reader")
+                together.create_task(_for_ever(self._expire()), name="expiry")
+        except* Hangup as gone:
+            closing = self._gone(gone.exceptions)
         except* SessionExpired:
             closing = 1001, _EXPIRED.format(minutes=self._limits.session_s / 60)
             await _send_last(
@@ -197,6 +241,17 @@ class _Session:
             log.exception("%s: the session failed", self._object.id)
             closing = 1011, _OUR_FAULT
         return closing
+
+    def _gone(self, hangups: Sequence[BaseException]) -> tuple[int, str] | None:
+        """Reader and writer may both have noticed. Where nobody saw a close frame, one is sent, in case the
+        client is there after all."""
+        codes = [hangup.code for hangup in hangups if isinstance(hangup, Hangup)]
+        code = min(codes, key=lambda code: code == NO_FRAME)
+        if code in _LEFT or code >= 3000:
+            log.debug("%s: the client hung up", self._object.id)
+            return None
+        log.warning("%s: the connection was lost: %s", self._object.id, hangups[codes.index(code)])
+        return (1011, "The connection was lost.") if code == NO_FRAME else None
 
     async def _expire(self) -> NoReturn:
         await asyncio.sleep(self._limits.session_s)
@@ -330,6 +385,23 @@ class _Session:
     @_obey.register
     async def _(self, event: asked.ResponseCancel) -> None:
         self._conversation.cancel_response(event.response_id)
+
+
+async def _for_ever(part: Coroutine[Any, Any, None]) -> None:
+    """A part of a session, which runs until it is cancelled or raises.
+
+    A task group takes it for no failure when a task of its own accord ends, or dies of a cancellation that
+    nobody asked for: the session would go on without it, deaf or mute.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    try:
+        await part
+    except asyncio.CancelledError as error:
+        if task.cancelling():
+            raise
+        raise PartEnded(f"{task.get_name()} was cancelled by nobody") from error
+    raise PartEnded(f"{task.get_name()} ended")
 
 
 async def _send_last(socket: Socket, text: str) -> None:

@@ -12,7 +12,7 @@ from conversation.stages import Asr as AsrModel
 from conversation.stages import Hints, Transcript
 from conversation.stages import SegmentAsr as SegmentAsrModel
 from deployments.asr.memories import LostTicketError, Memories, TicketLost, Token
-from deployments.hosting import LiveCalls, listen_on_loopback_if_asked
+from deployments.hosting import LiveCalls, listen_on_loopback_if_asked, log_to_the_replicas_file
 from deployments.loading import load
 
 MAX_BATCH = 8
@@ -25,6 +25,7 @@ MAX_BATCH = 8
 )
 class Asr:
     def __init__(self, model: str, options: dict[str, Any]) -> None:
+        log_to_the_replicas_file()
         listen_on_loopback_if_asked()
         self._live = LiveCalls("asr")
         self._model: AsrModel = load(model, options)
@@ -52,6 +53,7 @@ class Asr:
 @serve.deployment(name="asr")
 class SegmentAsr:
     def __init__(self, model: str, options: dict[str, Any]) -> None:
+        log_to_the_replicas_file()
         listen_on_loopback_if_asked()
         self._live = LiveCalls("asr")
         self._model: SegmentAsrModel = load(model, options)

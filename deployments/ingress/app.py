@@ -5,6 +5,7 @@ Knows HTTP; knows neither Ray nor what is said over the socket.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 from collections.abc import Collection, Mapping
@@ -19,7 +20,7 @@ from conversation.errors import ClientError
 from deployments.ingress.client_secrets import PREFIX, ClientSecrets, opening_for
 from deployments.ingress.keys import Keys, Refusal, shown
 from realtime.beta import BetaSocket, Kind, secret_answer, secret_error, secret_request
-from realtime.session import Hangup, Opening, Socket
+from realtime.session import NO_FRAME, Hangup, Opening, Socket
 
 SUBPROTOCOL = "realtime"
 """What a browser asks for, since it cannot set headers: the Realtime API's own name."""
@@ -31,6 +32,9 @@ BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 
 LONGEST_BODY = 100_000
 """Of a request, in bytes: many times a client secret's session."""
+
+ENDED_S = 1.0
+"""How long it may take to learn why nothing can be sent any more."""
 
 RETRY_AFTER_S = 5
 """When a client that found the server full may try again: about the time of a short turn."""
@@ -157,11 +161,16 @@ class StarletteSocket:
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
+        self._gone: tuple[int, str] | None = None
+        """How it ended, once that has been read: reader and writer both want to know."""
 
     async def receive(self) -> str | bytes:
+        if self._gone is not None:
+            raise Hangup(*self._gone)
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
-            raise Hangup
+            self._gone = message.get("code") or NO_FRAME, message.get("reason") or ""
+            raise Hangup(*self._gone)
         text: str | None = message.get("text")
         data: bytes = message.get("bytes") or b""
         return data if text is None else text
@@ -170,7 +179,18 @@ class StarletteSocket:
         try:
             await self._socket.send_text(text)
         except (WebSocketDisconnect, RuntimeError) as error:  # Starlette's word for: it is closed already
-            raise Hangup from error
+            raise await self._ended() from error
+
+    async def _ended(self) -> Hangup:
+        """How, which stands behind all that the client sent before; nobody wants that any more."""
+        try:
+            async with asyncio.timeout(ENDED_S):
+                while True:
+                    await self.receive()
+        except Hangup as gone:
+            return gone
+        except TimeoutError:
+            return Hangup(NO_FRAME, "nothing can be sent")
 
     async def close(self, code: int, reason: str) -> None:
         if self._socket.application_state is WebSocketState.CONNECTED:

@@ -4,6 +4,7 @@
 # use, and FastAPI could not tell the socket from a query parameter.
 
 import asyncio
+import logging
 import os
 
 from fastapi import FastAPI
@@ -28,7 +29,7 @@ from deployments.calls import (
     is_ready,
 )
 from deployments.config import Config
-from deployments.hosting import listen_on_loopback_if_asked
+from deployments.hosting import listen_on_loopback_if_asked, log_to_the_replicas_file
 from deployments.ingress.app import (
     SUBPROTOCOL,
     new_beta_session,
@@ -47,6 +48,8 @@ from realtime.session import converse, turn_away
 
 HANG_UP_S = 2.0
 """For all closing handshakes together."""
+
+_log = logging.getLogger("deployments.ingress")
 
 app = FastAPI(openapi_url=None)
 
@@ -74,6 +77,7 @@ class Ingress:
         asr_final: DeploymentHandle | None = None,
     ) -> None:
         require_one_loop()
+        log_to_the_replicas_file()
         listen_on_loopback_if_asked()
         limits = config.ingress.limits
         set_uvicorn_limits(ping_every_s=limits.ping_every_s, pong_within_s=limits.pong_within_s)
@@ -172,5 +176,7 @@ class Ingress:
         for session in sessions:
             session.cancel()
         if sessions:
-            await asyncio.wait(sessions, timeout=HANG_UP_S)
+            _, left = await asyncio.wait(sessions, timeout=HANG_UP_S)
+            if left:
+                _log.warning("%d of %d sessions have not ended in %g s", len(left), len(sessions), HANG_UP_S)
         return len(sessions)

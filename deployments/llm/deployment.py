@@ -11,7 +11,7 @@ from ray.serve.config import RequestRouterConfig
 
 from conversation.stages import Llm as LlmModel
 from conversation.stages import Message, ReplyParams, ReplyPart, Tool
-from deployments.hosting import LiveCalls, listen_on_loopback_if_asked, never_empty
+from deployments.hosting import LiveCalls, listen_on_loopback_if_asked, log_to_the_replicas_file, never_empty
 from deployments.loading import load
 
 
@@ -23,6 +23,7 @@ from deployments.loading import load
 )
 class Llm:
     def __init__(self, model: str, options: dict[str, Any]) -> None:
+        log_to_the_replicas_file()
         listen_on_loopback_if_asked()
         self._live = LiveCalls("llm")
         self._model: LlmModel = load(model, options)

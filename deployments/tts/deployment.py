@@ -11,13 +11,14 @@ from ray import serve
 from conversation.audio import Audio, to_pcm16
 from conversation.stages import Tts as TtsModel
 from conversation.stages import WordTimes
-from deployments.hosting import LiveCalls, listen_on_loopback_if_asked, never_empty
+from deployments.hosting import LiveCalls, listen_on_loopback_if_asked, log_to_the_replicas_file, never_empty
 from deployments.loading import load
 
 
 @serve.deployment(name="tts")
 class Tts:
     def __init__(self, model: str, options: dict[str, Any]) -> None:
+        log_to_the_replicas_file()
         listen_on_loopback_if_asked()
         self._live = LiveCalls("tts")
         self._model: TtsModel = load(model, options)

@@ -6,8 +6,6 @@ affricates are one letter, and American vowels have no length.
 
 from __future__ import annotations
 
-import re
-
 _ALIKE = {
     "tʃ": "ʧ",
     "dʒ": "ʤ",
@@ -27,8 +25,6 @@ _ALIKE = {
 }
 _AMERICAN = {"oʊ": "O", "ɜː": "ɜɹ", "ɚ": "əɹ", "ɪə": "iə", "ɾ": "T", "ː": ""}
 _BRITISH = {"əʊ": "Q", "eə": "ɛː", "ɚ": "ə", "ɾ": "t"}
-
-_LONE_E = re.compile("e(?!ɪ)")
 
 
 def kokoro_phonemes(ipa: str, *, british: bool) -> str:

@@ -8,13 +8,14 @@ from ray import serve
 
 from conversation.audio import from_pcm16
 from conversation.stages import EndOfTurn
-from deployments.hosting import LiveCalls, listen_on_loopback_if_asked
+from deployments.hosting import LiveCalls, listen_on_loopback_if_asked, log_to_the_replicas_file
 from deployments.loading import load
 
 
 @serve.deployment(name="turn")
 class Turn:
     def __init__(self, model: str, options: dict[str, Any]) -> None:
+        log_to_the_replicas_file()
         listen_on_loopback_if_asked()
         self._live = LiveCalls("turn")
         self._model: EndOfTurn = load(model, options)

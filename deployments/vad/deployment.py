@@ -8,7 +8,7 @@ import numpy as np
 from ray import serve
 
 from conversation.stages import Vad as VadModel
-from deployments.hosting import LiveCalls, listen_on_loopback_if_asked
+from deployments.hosting import LiveCalls, listen_on_loopback_if_asked, log_to_the_replicas_file
 from deployments.loading import load
 from deployments.vad.rows import Rows, unpack
 
@@ -16,6 +16,7 @@ from deployments.vad.rows import Rows, unpack
 @serve.deployment(name="vad")
 class Vad:
     def __init__(self, model: str, options: dict[str, Any]) -> None:
+        log_to_the_replicas_file()
         listen_on_loopback_if_asked()
         self._live = LiveCalls("vad")
         self._model: VadModel = load(model, options)

@@ -70,10 +70,10 @@ def test_a_backchannel_makes_a_gap_and_nothing_else() -> None:
     assert seen.said.strip() == STORY
 
 
-def test_it_falls_silent_at_the_onset_and_goes_on_from_the_same_sample() -> None:
+def test_it_falls_silent_at_the_first_frame_and_goes_on_from_the_same_sample() -> None:
     seen = story("uh-huh yeah").run(until_s=12.0)
     [held_s], [resumed_s] = seen.times_s(OutputHeld), seen.times_s(OutputResumed)
-    assert SOUND_S + 0.06 <= held_s <= SOUND_S + 0.12
+    assert held_s == SOUND_S + 0.04  # 32 ms of it, in chunks of 20 ms
     assert SOUND_S + 0.6 <= resumed_s <= SOUND_S + 0.8  # a pause after the sound
     assert after(seen, held_s) >= resumed_s
     assert np.array_equal(samples(seen), samples(story_alone()))
@@ -182,6 +182,71 @@ def test_what_is_not_paced_cannot_be_held() -> None:
     assert seen.times_s(SpeechStarted)[1] <= SOUND_S + 0.12
 
 
+# --- a murmur: less than an onset
+
+
+CLICK_S = 0.02
+
+
+def click(*, holds: bool = False) -> Play:
+    return story(lasts_s=CLICK_S, holds=holds)
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_click_makes_a_gap_of_a_frame_or_two(holds: bool) -> None:
+    seen = click(holds=holds).run(until_s=12.0)
+    [held_s], [resumed_s] = seen.times_s(OutputHeld), seen.times_s(OutputResumed)
+    assert held_s == SOUND_S + 0.04
+    assert resumed_s - held_s == pytest.approx(0.04)
+    assert seen.ends == [("completed", None)]
+    assert len(seen.of(SpeechStarted)) == 1  # that of the question
+    assert np.array_equal(samples(seen), samples(story_alone()))
+
+
+def test_who_does_not_hold_hears_nothing_of_it() -> None:
+    assert click().run(until_s=12.0).heard() == story_alone().heard()
+
+
+def test_a_client_that_goes_mute_in_a_murmur_is_not_waited_for_for_ever() -> None:
+    play = story(lasts_s=0.04).client_sends_nothing(SOUND_S + 0.04, 12.0)
+    seen = play.run(until_s=12.0)
+    assert seen.times_s(OutputResumed) == [pytest.approx(SOUND_S + 0.04 + Tuning().mute_s)]
+    assert seen.ends == [("completed", None)]
+
+
+def test_a_vad_that_fails_in_a_murmur_leaves_it_at_that() -> None:
+    """It hears the first 126 frames, of which the last is the voice's first, and not the next."""
+    trouble = [*([Line()] * 126), Line(raises=StageLost("vad", "its replica died"))]
+    play = Play(asr=["tell me a story"], llm=[STORY], vad=trouble).user_speaks(1.0, 2.2)
+    seen = play.user_speaks(SOUND_S, SOUND_S + 0.06).run(until_s=12.0)
+    [held_s], [resumed_s] = seen.times_s(OutputHeld), seen.times_s(OutputResumed)
+    assert (held_s, resumed_s) == (SOUND_S + 0.04, SOUND_S + 0.08)
+    assert seen.ends == [("completed", None)]
+
+
+def test_a_client_that_clears_its_input_in_a_murmur_lets_the_agent_go_on() -> None:
+    seen = story(lasts_s=0.04).at(SOUND_S + 0.05, Conversation.clear_input).run(until_s=12.0)
+    assert seen.times_s(OutputResumed) == [SOUND_S + 0.05]
+    assert seen.ends == [("completed", None)]
+
+
+def test_a_murmur_is_too_short_to_be_committed() -> None:
+    def commit(conversation: Conversation) -> None:
+        with pytest.raises(ClientError, match="buffer too small"):
+            conversation.commit()
+
+    seen = story(lasts_s=0.02).at(SOUND_S + 0.05, commit).run(until_s=12.0)
+    assert len(seen.of(OutputHeld)) == len(seen.of(OutputResumed)) == 1
+    assert seen.ends == [("completed", None)]
+
+
+def test_a_murmur_over_an_answer_that_was_cancelled_is_a_turn_like_any_other() -> None:
+    play = story("what about the cat", lasts_s=1.2, answers=["Alright."])
+    seen = play.at(SOUND_S + 0.05, lambda conversation: conversation.cancel_response(None)).run(until_s=12.0)
+    assert seen.ends == [("cancelled", "client_cancelled"), ("completed", None)]
+    assert seen.understood[1] == "what about the cat"
+
+
 # --- trouble, and a client that acts meanwhile
 
 
@@ -199,7 +264,7 @@ def test_a_recogniser_that_fails_leaves_it_to_the_length() -> None:
 
 
 def test_a_client_that_clears_its_input_lets_the_agent_go_on() -> None:
-    seen = story(lasts_s=0.12).at(SOUND_S + 0.12, Conversation.clear_input).run(until_s=12.0)
+    seen = story(lasts_s=0.12).at(SOUND_S + 0.13, Conversation.clear_input).run(until_s=12.0)
     assert seen.ends == [("completed", None)]
     assert len(seen.of(OutputResumed)) == 1
 
@@ -209,6 +274,30 @@ def test_a_client_that_commits_says_that_it_is_a_turn() -> None:
     seen = play.run(until_s=12.0)
     assert seen.ends[0] == ("cancelled", "turn_detected")
     assert SOUND_S < seen.times_s(SpeechStarted)[1] <= seen.times_s(SpeechStopped)[1] <= SOUND_S + 0.34
+
+
+def test_a_commit_of_too_little_is_refused_and_changes_nothing() -> None:
+    """Without padding, a sound is shorter than what can be committed when it is first held."""
+    settings = Settings(transcribe=True, turn_detection=TurnDetection(prefix_padding_ms=0))
+
+    def play() -> Play:
+        play = Play(asr=["tell me a story", "uh-huh yeah"], llm=[STORY], settings=settings)
+        return play.user_speaks(1.0, 2.2).user_speaks(SOUND_S, SOUND_S + 0.6)
+
+    def commit(conversation: Conversation) -> None:
+        with pytest.raises(ClientError, match="buffer too small") as refused:
+            conversation.commit()
+        refusals.append(refused.value.code)
+
+    refusals: list[str | None] = []
+    alone = play().run(until_s=12.0)
+    held_s = alone.times_s(OutputHeld)[0]
+    seen = play().at(held_s + 0.005, commit).run(until_s=12.0)
+    assert refusals == ["input_audio_buffer_commit_empty"]
+    assert [(time_s, type(event)) for time_s, event in seen.events] == [
+        (time_s, type(event)) for time_s, event in alone.events
+    ]
+    assert seen.ends == [("completed", None)]
 
 
 def test_while_it_is_held_no_other_response_can_begin_and_it_can_be_cancelled() -> None:

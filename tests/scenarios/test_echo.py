@@ -37,6 +37,7 @@ class LoudPlay(Play):
 
     Args:
         says: what the user says, and when.
+        hears: how much of the agent its microphone hears.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class LoudPlay(Play):
         asr: Sequence[str] = ("tell me a story about a dog",),
         echo: bool = True,
         holds: bool = False,
+        hears: float = 0.5,
     ) -> None:
         super().__init__(
             asr=asr,
@@ -56,7 +58,7 @@ class LoudPlay(Play):
         )
         voice = [clip for clip in speech_set("question") if clip.voice == "flite -voice slt"]
         self.tts = RecordedTts([*voice, *voice])
-        self._says = says
+        self._says, self._hears = says, np.float32(hears)
 
     async def _stream(self, until_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -69,7 +71,7 @@ class LoudPlay(Play):
             await asyncio.sleep(max(0.0, (number + 1) * CHUNK_S - loop.time()))
             client.take(self.seen.events)
             at = slice(number * CHUNK, (number + 1) * CHUNK)
-            echo = client.plays[np.arange(at.start, at.stop) - DELAY] * np.float32(0.5)
+            echo = client.plays[np.arange(at.start, at.stop) - DELAY] * self._hears
             await self.conversation.hear(Audio(said[at] + echo, HEARING_HZ))
 
 
@@ -140,6 +142,15 @@ def test_who_speaks_over_the_echo_stops_the_agent_and_is_answered() -> None:
     assert seen.ends[0] == ("cancelled", "turn_detected")
     assert 9.0 <= interrupted(seen)[0] <= 10.2
     assert len(seen.of(InputCommitted)) >= 2
+
+
+def test_the_agent_falls_silent_before_it_is_known_whether_a_voice_is_its_echo() -> None:
+    """It has spoken for half a second to a microphone that does not hear it, and nobody knows that yet."""
+    voice = speech_set("interruption")[0]
+    play = LoudPlay(says={0.5: a_question(), 4.2: voice}, hears=0.0).lines_may_be_left()
+    seen = play.run(until_s=8.0)
+    assert 3.5 <= seen.times_s(OutputAudio)[0] <= 3.9
+    assert 4.2 + voice.onset_ms / 1000 <= seen.times_s(OutputHeld)[0] <= 4.3 + voice.onset_ms / 1000
 
 
 def test_a_client_that_holds_is_compared_with_what_it_plays_after_the_hold() -> None:

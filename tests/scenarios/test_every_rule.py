@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 
 from conversation.conversation import Conversation
 from conversation.errors import ClientError
-from conversation.events import InputTimedOut, OutputHeld, ResponseStarted, SpeechStarted
+from conversation.events import (
+    InputCommitted,
+    InputTimedOut,
+    OutputAudio,
+    OutputHeld,
+    OutputResumed,
+    ResponseDone,
+    ResponseStarted,
+    SpeechStarted,
+)
 from conversation.items import MessageItem, TextPart
 from conversation.policy import POLICY, Action, Happening, Rule
 from conversation.reply import Reply
+from conversation.scripted import tone
 from conversation.settings import ResponseRequest, Settings, TurnDetection
 from tests.scenarios.screenplay import Play
 from tests.scenarios.test_filler import calls, output_and_answer
@@ -61,6 +72,41 @@ def test_an_item_that_comes_while_the_agent_is_held_changes_nothing() -> None:
     told = MessageItem("item_told", "user", (TextPart("The dog is brown."),))
     play = question("uh-huh yeah").user_speaks(4.0, 4.6).at(4.3, lambda c: c.add_item(told, None))
     assert play.run(until_s=12.0).ends == [("completed", None)]
+
+
+def test_an_answer_asked_for_in_the_first_64_ms_of_a_sound_waits_for_what_that_is() -> None:
+    play = question("what about the cat", llm=(STORY, STORY, "Alright.")).user_speaks(9.0, 10.2)
+    seen = play.at(9.05, lambda c: c.respond(ResponseRequest())).run(until_s=14.0)
+    assert seen.ends == [("completed", None), ("cancelled", "turn_detected"), ("completed", None)]
+    assert seen.of(OutputAudio)[-1].response_id != seen.of(ResponseDone)[1].response.id
+
+
+def test_one_asked_for_in_a_click_is_given_at_once() -> None:
+    play = question(llm=(STORY, "Alright.")).user_speaks(9.0, 9.02)
+    seen = play.at(9.05, lambda c: c.respond(ResponseRequest())).run(until_s=14.0)
+    assert seen.ends == [("completed", None)] * 2
+    assert not seen.of(OutputHeld)
+
+
+def test_a_commit_in_a_murmur_neither_stops_the_agent_nor_leaves_it_held() -> None:
+    """What is committed has come in one piece, and nobody has listened to it yet."""
+
+    def send_and_commit(conversation: Conversation) -> None:
+        with contextlib.suppress(StopIteration):
+            conversation.hear(tone(0.2)).send(None)
+        conversation.commit()
+
+    play = question("and what then").user_speaks(4.0, 4.04).at(4.05, send_and_commit)
+    seen = play.run(until_s=12.0)
+    assert seen.ends == [("completed", None)]
+    assert len(seen.of(InputCommitted)) == 2
+    [held_s], [resumed_s] = seen.times_s(OutputHeld), seen.times_s(OutputResumed)
+    assert held_s < 4.05 < resumed_s < 4.12
+
+
+def test_a_click_that_nobody_talks_over_is_no_turn() -> None:
+    seen = question().user_speaks(9.0, 9.02).run(until_s=12.0)
+    assert len(seen.of(SpeechStarted)) == 1
 
 
 def test_what_is_prepared_cannot_be_cancelled_since_nobody_knows_of_it() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from conversation.conversation import Conversation
+from conversation.errors import ClientError
 from conversation.events import InputCommitted, InputTimedOut, OutputAudio, ResponseDone, ResponseStarted
 from conversation.settings import ResponseRequest, Settings, TurnDetection
 from tests.scenarios.screenplay import Play
@@ -46,6 +50,15 @@ def test_a_response_asked_for_begins_the_wait_anew() -> None:
     seen = play.at(7.0, lambda c: c.respond(ResponseRequest())).run(until_s=12.0)
     assert not seen.of(InputTimedOut)
     assert len(seen.of(ResponseDone)) == 2
+
+
+def test_a_commit_of_nothing_does_not_end_the_wait() -> None:
+    def commit(conversation: Conversation) -> None:
+        with pytest.raises(ClientError, match="buffer too small"):
+            conversation.commit()
+
+    play = question("It is noon.", "Are you there?").lines_may_be_left().at(7.0, commit)
+    assert len(play.run(until_s=11.0).of(InputTimedOut)) == 1
 
 
 def test_a_client_that_does_not_want_it_is_left_alone() -> None:

@@ -148,11 +148,11 @@ def test_interrupted_before_the_transcript_the_response_leaves_no_trace() -> Non
 
 
 def test_interrupted_at_the_last_syllable_after_all_was_sent() -> None:
-    """The answer lasts 0.66 s from 2.7 s; all of it is sent by 3.16 s, the user speaks at 3.12 s."""
+    """The answer lasts 0.66 s from 2.7 s; all of it is sent by 3.16 s, the user speaks at 3.14 s."""
     answers = ["It is noon.", "You are welcome."]
     play = Play(asr=["what time is it", "thank you very much"], llm=answers, tuning=Tuning(lead_ms=200))
 
-    seen = play.user_speaks(1.0, 2.2).user_speaks(3.12, 4.32).run(until_s=9.0)
+    seen = play.user_speaks(1.0, 2.2).user_speaks(3.14, 4.34).run(until_s=9.0)
 
     assert seen.ends == [("completed", None), ("completed", None)]
     assert assistant_text(play, 1) == "It is —"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 
 from conversation.audio import silence, to_pcm16
 from conversation.scripted import Line, tone
@@ -88,6 +90,55 @@ def test_a_telephone_is_understood_and_answered() -> None:
     assert wire.of(completed)[0]["transcript"] == "how are you today"
     spoken = len("Well.") * 0.06
     assert len(sound_of(wire.of("response.output_audio.delta"))) == round(spoken * 8000)
+
+
+STORY = "Once upon a time there was a little dog who lived in a big house by the sea."
+TELEPHONE = {"type": "realtime", "audio": {"output": {"format": {"type": "audio/pcmu"}}}}
+
+
+def storytelling(
+    *sounds: str, session: dict[str, Any] = TELEPHONE, antiphon: dict[str, Any] | None = None
+) -> Wire:
+    """The agent tells a story, and the user may make a sound over it at 4 s."""
+
+    async def scene(wire: Wire) -> None:
+        wire.say("session.update", session=session)
+        overlap = [(4.0, 4.4)] if sounds else []
+        await wire.voice((1.0, 2.2), *overlap, until_s=12.0)
+
+    stops = "stop" in sounds
+    answers = [STORY, "Alright."] if stops else [STORY]
+    return play(scene, asr=["tell me a story", *sounds], llm=answers, antiphon=antiphon)
+
+
+@pytest.mark.parametrize("antiphon", [None, {"hold": True}])
+def test_over_the_telephone_a_pause_costs_no_sample(antiphon: dict[str, Any] | None) -> None:
+    paused, alone = storytelling("uh-huh", antiphon=antiphon), storytelling()
+    in_pcm = storytelling(session={"type": "realtime"})
+    assert story_of(paused) == story_of(alone)
+    assert len(story_of(alone)) * 6 == len(story_of(in_pcm))
+    assert longest_gap_s(paused) > 0.3 > longest_gap_s(alone)
+
+
+@pytest.mark.parametrize("antiphon", [None, {"hold": True}])
+def test_over_the_telephone_nothing_follows_an_interruption(antiphon: dict[str, Any] | None) -> None:
+    wire = storytelling("stop", antiphon=antiphon)
+    kinds = [event["type"] for event in wire.sent]
+    stopped = kinds.index("input_audio_buffer.speech_started", kinds.index("response.created"))
+    ended = kinds.index("response.done")
+    assert wire.sent[ended]["response"]["status"] == "cancelled"
+    assert "response.output_audio.delta" in kinds[:stopped]
+    assert "response.output_audio.delta" not in kinds[stopped:ended]
+
+
+def story_of(wire: Wire) -> bytes:
+    return sound_of(wire.of("response.output_audio.delta"))
+
+
+def longest_gap_s(wire: Wire) -> float:
+    told = zip(wire.times_s, wire.sent, strict=True)
+    times_s = [time_s for time_s, event in told if event["type"] == "response.output_audio.delta"]
+    return max(later - sooner for sooner, later in pairwise(times_s))
 
 
 def test_one_response_may_sound_otherwise() -> None:

@@ -13,9 +13,8 @@ Event = dict[str, Any]
 
 BYTES_A_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
-UNSENT_MS = 75
-"""Of an answer in G.711 that was interrupted while the client held: what the resampler kept back, which is up
-to 73 ms from 24 to 8 kHz, is not sent."""
+UNSENT_MS = 2.5
+"""Of an answer in G.711 that was interrupted: what the resampler kept back, which is 2 ms, is not sent."""
 
 DELTAS = {
     "response.output_text": "text",

@@ -65,6 +65,11 @@ class Server:
         [pid] = [pid for pid in pids if title in Path(f"/proc/{pid}/cmdline").read_bytes()]
         return pid
 
+    def log_of(self, stage: str) -> str:
+        """What its replicas have written."""
+        files = (self.home / "session_latest" / "logs" / "serve").glob(f"replica_antiphon_{stage}_*.log")
+        return "".join(file.read_text() for file in files)
+
     def left(self) -> list[int]:
         """Its processes that are still there when it should be gone, and time enough has passed."""
         deadline_s = time.monotonic() + GONE_WITHIN_S

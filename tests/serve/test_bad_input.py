@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 import socket
 import struct
 import subprocess
@@ -398,12 +399,15 @@ async def test_a_flood_is_pushed_back_and_closed_when_it_does_not_end(watched: W
 async def test_a_client_that_vanishes_while_it_is_spoken_to_is_let_go(watched: Watched, reset: bool) -> None:
     async with undisturbed(watched):
         client = await connect(watched.server)
+        session_id = (await until(client, "session.created"))["session"]["id"]
         await append(client, Talker.SPEECH)
         await until(client, "response.output_audio.delta")
         if reset:
             line = client.transport.get_extra_info("socket")
             line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.transport.abort()
+        told = re.compile(rf"WARNING .*{session_id}: the connection was lost: 1006 without a close frame")
+        await comes_true("it is logged", lambda: bool(told.search(watched.server.log_of("ingress"))))
 
 
 async def test_a_client_behind_a_dead_line_is_let_go_and_a_silent_one_stays(watched: Watched) -> None:

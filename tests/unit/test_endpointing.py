@@ -59,6 +59,33 @@ def frames(pattern: str) -> list[float]:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "murmurs"),
+    [
+        ("---", "---"),
+        ("-S-", "-M-"),
+        ("-S~", "-M-"),  # an onset is more
+        ("-~-", "---"),
+        ("SS------------------S-", "M-------------------M-"),  # nor does what comes in a turn
+    ],
+)
+def test_speech_that_is_too_little_for_an_onset_is_a_murmur(pattern: str, murmurs: str) -> None:
+    endpointing = Endpointing(TurnDetection(), onset_ms=64, pause_ms=96)
+    told = ""
+    for number, probability in enumerate(frames(pattern)):
+        endpointing.step(probability, number * FRAME_SAMPLES, LOUD)
+        told += "M" if endpointing.murmurs() else "-"
+    assert told == murmurs
+
+
+def test_frames_that_nobody_has_decided_on_are_one_too_on_a_silent_floor() -> None:
+    endpointing = Endpointing(TurnDetection(), onset_ms=64, pause_ms=96)
+    assert endpointing.murmurs([0.0, 0.6])
+    assert not endpointing.murmurs([0.0, 0.4])
+    endpointing.move(ONSET)
+    assert not endpointing.murmurs([0.6])
+
+
+@pytest.mark.parametrize(
     ("pattern", "moves"),
     [
         ("-----", []),

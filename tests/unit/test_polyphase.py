@@ -4,7 +4,7 @@ import pytest
 from conversation.audio import Audio, join, silence
 from conversation.polyphase import Polyphase
 
-RATES = [(24_000, 16_000), (8_000, 16_000)]
+RATES = [(24_000, 16_000), (8_000, 16_000), (24_000, 8_000)]
 
 
 def sine(hz: float, rate_hz: int, seconds: float = 1.0) -> Audio:
@@ -29,25 +29,42 @@ def test_it_has_no_seams(from_hz: int, to_hz: int, chunk: int) -> None:
 
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), RATES)
-@pytest.mark.parametrize("hz", [100, 1000, 3500])
+@pytest.mark.parametrize("hz", [100, 1000, 3200])
 def test_what_is_heard_is_what_was_said_and_when(from_hz: int, to_hz: int, hz: int) -> None:
     given, expected = whole(sine(hz, from_hz), to_hz).samples, sine(hz, to_hz).samples
     inside = slice(400, -400)
     np.testing.assert_allclose(given[inside], expected[inside], atol=0.002)
 
 
+def level_db(hz: float, to_hz: int) -> float:
+    """Of what becomes of a sine at 24 kHz, wherever it lands, beside what it was."""
+    given = whole(sine(hz, 24_000), to_hz).samples[400:-400]
+    return float(20 * np.log10(np.sqrt(2 * np.mean(given**2)) / 0.5 + 1e-9))
+
+
 @pytest.mark.parametrize(
     ("hz", "at_least_db", "at_most_db"), [(7000, -1, 1), (8600, -200, -50), (11_000, -200, -60)]
 )
 def test_what_the_lower_rate_cannot_hold_is_left_out(hz: int, at_least_db: float, at_most_db: float) -> None:
-    given = whole(sine(hz, 24_000), 16_000).samples[400:-400]
-    level_db = 20 * np.log10(np.sqrt(2 * np.mean(given**2)) / 0.5 + 1e-9)
-    assert at_least_db <= level_db <= at_most_db
+    assert at_least_db <= level_db(hz, 16_000) <= at_most_db
 
 
-@pytest.mark.parametrize(("from_hz", "most_ms"), [(24_000, 2.2), (8_000, 6.5)])
-def test_hardly_anything_is_held_back(from_hz: int, most_ms: float) -> None:
-    resampler, fed_s, given_s = Polyphase(from_hz, 16_000), 0.0, 0.0
+@pytest.mark.parametrize("hz", [200, 300, 1000, 2000, 3000, 3300, 3400])
+def test_a_telephone_s_band_is_whole(hz: int) -> None:
+    assert abs(level_db(hz, 8_000)) <= 0.25
+
+
+@pytest.mark.parametrize("hz", [4600, 5000, 6000, 7500, 8000, 8300, 10_000, 11_900])
+def test_nothing_is_folded_into_a_telephone_s_band(hz: int) -> None:
+    """From 4.6 kHz on, sound would come out at 3.4 and below, and from 8 on once more from the bottom."""
+    assert level_db(hz, 8_000) <= -70
+
+
+@pytest.mark.parametrize(
+    ("from_hz", "to_hz", "most_ms"), [(24_000, 16_000, 2.2), (8_000, 16_000, 6.5), (24_000, 8_000, 2.2)]
+)
+def test_hardly_anything_is_held_back(from_hz: int, to_hz: int, most_ms: float) -> None:
+    resampler, fed_s, given_s = Polyphase(from_hz, to_hz), 0.0, 0.0
     for _ in range(100):
         fed_s += 0.02
         given_s += resampler.feed(silence(0.02, from_hz)).duration_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +11,7 @@ import pytest
 
 from conversation.errors import ClientError
 from docs import protocol_tables
-from realtime.client_events import CLIENT_EVENT_TYPES
+from realtime.client_events import CLIENT_EVENT_TYPES, SessionUpdate
 from realtime.error_codes import CODES
 from realtime.parse import typed
 from realtime.server_events import EventType
@@ -44,6 +45,28 @@ def test_the_table_of_codes_has_those_that_the_code_raises_and_no_others() -> No
     assert raised
     assert raised <= set(CODES)
     assert {code for code in CODES if not MADE_UP.fullmatch(code)} <= raised
+
+
+def test_every_example_in_it_is_taken_as_it_stands() -> None:
+    examples = re.findall(
+        r"^```json\n(.*?)^```", (ROOT / "docs/protocol.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert examples
+    for example in examples:
+        event = typed(json.loads(example))
+        assert isinstance(event, SessionUpdate)
+        session().updated(event.session, voice_locked=False)
+
+
+def test_every_extension_is_explained() -> None:
+    explained = (ROOT / "docs/protocol.md").read_text().partition("## Extensions")[2].partition("\n## ")[0]
+    for event in get_args(EventType):
+        if event.startswith("antiphon."):
+            name = event.removeprefix("antiphon.output")  # "`antiphon.output.hold` and `.resume`"
+            assert f"`{event}`" in explained or f"`{name}`" in explained, event
+    for field in names(protocol_tables.session()):
+        if re.search(r"antiphon\.\w+$", field):
+            assert f"`{field.rpartition('.')[2]}" in explained, field
 
 
 def session() -> SessionObject:

@@ -99,3 +99,34 @@ def test_a_call_over_the_telephone_sounds_as_it_did(name: str) -> None:
     heard_again = join([*incoming.pieces(written), incoming.end()], HEARING_HZ).samples
     middle = slice(1000, -1000)
     assert heard_again[middle] == pytest.approx(hum(HEARING_HZ).samples[middle], abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["audio/pcmu", "audio/pcma"])
+def test_what_is_said_over_the_telephone_is_not_held_back(name: str) -> None:
+    outgoing, fed, given = OutgoingAudio(ENCODINGS[name]), 0, 0
+    sound = hum(24_000)
+    for start in range(0, len(sound), 960):
+        piece = sound[start : start + 960]
+        fed, given = fed + len(piece), given + len(outgoing.feed(piece))
+        assert (fed / 24_000 - given / 8000) * 1000 <= 2.2
+    assert given + len(outgoing.end()) == round(DURATION_S * 8000)
+
+
+@given(st.lists(st.integers(0, 24_000), max_size=6).map(sorted))
+def test_however_speech_is_cut_into_pieces_it_is_the_same_speech(cuts: list[int]) -> None:
+    sound, law = hum(24_000), ENCODINGS["audio/pcmu"]
+    edges = [0, *cuts, len(sound)]
+    outgoing = OutgoingAudio(law)
+    pieces = [outgoing.feed(sound[start:end]) for start, end in itertools.pairwise(edges)]
+    in_parts, at_once = b"".join([*pieces, outgoing.end()]), OutgoingAudio(law)
+    whole = at_once.feed(sound) + at_once.end()
+    assert len(in_parts) == len(whole)
+    steps = np.abs(law.decode(in_parts, 8000).samples - law.decode(whole, 8000).samples)
+    assert steps.max() < 0.01  # a sum's order may tip a value from one code to the next
+    assert np.mean(steps > 0) < 0.01
+
+
+def test_speech_that_needs_no_other_rate_is_left_as_it_is() -> None:
+    outgoing = OutgoingAudio()
+    assert outgoing.feed(hum(24_000)) == PCM
+    assert outgoing.end() == b""

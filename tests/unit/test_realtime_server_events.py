@@ -173,6 +173,22 @@ def test_a_telephone_hears_mu_law() -> None:
     assert formats == [{"type": "audio/pcmu"}] * 2
 
 
+def test_a_telephone_hears_no_tail_of_an_answer_that_was_cancelled() -> None:
+    """Its client has dropped what it was given, and would play it after that."""
+    sound, begun = Audio(np.zeros(2400, np.float32), 24_000), MessageItem("item_a", "assistant", ())
+    response = Response("resp_1", "audio", "anna", encoding="audio/pcmu")
+    heard: list[Event] = [
+        ResponseStarted(response),
+        OutputStarted("resp_1", begun, None),
+        OutputAudio("resp_1", "item_a", sound),
+    ]
+    sent = len(types(told(*heard)))
+    assert types(told(*heard, OutputDone("resp_1", begun, None, cancelled=True)))[sent] == (
+        "response.output_audio.done"
+    )
+    assert types(told(*heard, OutputDone("resp_1", begun, None)))[sent] == "response.output_audio.delta"
+
+
 @pytest.mark.parametrize("modality", ["text", "audio"])
 def test_all_events_of_a_response_agree_on_its_ids_and_indexes(modality: Modality) -> None:
     events = told(*answer(modality))
