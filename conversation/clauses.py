@@ -22,8 +22,8 @@ LONGEST_FIRST_CLAUSE = 45
 """Without either, it is cut where a word surely ends, as late before this as possible: after about eight
 English words or 15 Chinese characters. People wait for the first sound, and a small model on a laptop writes
 a token in 20 ms. Not sooner: 30 would save one and a half of them, and cut through many more phrases, where a
-voice ends as it ends a sentence (130 ms of silence, the last word a third longer, and lower), and through
-short sentences that now are whole. Before prepositions that sounds better, but saves a third of a token."""
+voice falls and rests (130 ms of silence, the last word a third longer: measured, not listened to), and
+through short sentences that now are whole. To cut before prepositions saves a third of a token."""
 LONGEST_CLAUSE = 240
 """The same for any other clause. Where no word surely ends, any clause is cut here: that is 240 characters of
 English and 80 of Chinese, about 16 s, and `Tts.speak` takes 500."""

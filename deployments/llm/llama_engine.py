@@ -30,8 +30,8 @@ every message are not taken for a run."""
 
 SPINS = 500
 """How often a thread of llama.cpp looks whether the others are done before it sleeps. OpenMP's own 300,000
-take the core from whoever the others wait for. Measured with SmolLM2-135M on two cores, ms for a token that
-is read and for one that is written:
+take the core from whoever the others wait for. Measured with SmolLM2-135M on two cores, in single runs beside
+whatever else the machine had to do, ms for a token that is read and for one that is written:
 
 | threads, spins | cores idle | one busy  |
 |----------------|------------|-----------|
