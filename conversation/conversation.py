@@ -32,6 +32,7 @@ from conversation.timer import Timer
 from conversation.utterance import Utterance
 from conversation.weighing import Weighing
 from conversation.workload import Workload
+from conversation.writing import Writing
 
 _log = logging.getLogger(__name__)
 
@@ -62,8 +63,9 @@ class Conversation:
         workload: Workload | None = None,
     ) -> None:
         self._session = Session(session_id, stages, settings, tuning, emit, output_hz, workload or Workload())
+        self._writing = Writing(self._session)
         self._listening = Listening(
-            self._session, self._on_floor, self._carry_out, self._on_words, self._is_turn
+            self._session, self._writing, self._on_floor, self._carry_out, self._on_words, self._is_turn
         )
         self._speculation = Speculation(
             tuning.speculation_budget, self._session.workload, lambda: self._listening.received
@@ -142,12 +144,12 @@ class Conversation:
             self._late_tools.end()
         self._session.emit(ItemAdded(item, before))
         if sound is not None:
-            self._listening.transcribe(item.id, sound)
+            self._writing.transcribe(item.id, sound)
 
     def delete_item(self, item_id: str) -> None:
         self._session.history.delete(item_id)
         self._edited()
-        self._listening.give_up(item_id)
+        self._writing.give_up(item_id)
         self._session.emit(ItemDeleted(item_id))
 
     def truncate_item(self, item_id: str, audio_end_ms: int) -> None:
@@ -382,7 +384,7 @@ class Conversation:
 
         Waits until earlier turns have their words, or never will: those are done without.
         """
-        await self._listening.all_written(but=without)
+        await self._writing.all_written(but=without)
         history = messages(self._session.history.items(without=without))
         words = [Message("user", text)] if text else []
         return [Message("system", instructions), *history, *words]
@@ -394,7 +396,7 @@ class Conversation:
         given = [(one, self._known(one, place)) for place, one in enumerate(request.input)]
 
         async def prompt(instructions: str) -> list[Message]:
-            await self._listening.all_written()  # only now do items hold their words
+            await self._writing.all_written()  # only now do items hold their words
             now = {item.id: item for item in self._session.history.items()}
             items = [
                 now.get(item.id, item) if isinstance(one, ItemReference) else item for one, item in given

@@ -1,4 +1,4 @@
-"""The user's side: hears, tells speech from silence, and writes down what was said.
+"""The user's side: hears, tells speech from silence, and follows what is said.
 
 It knows the floor and the user's words. It does not know whether the agent speaks, nor what follows from a
 move on the floor: it tells whoever does.
@@ -22,9 +22,7 @@ from conversation.events import (
     ItemAdded,
     SpeechStarted,
     SpeechStopped,
-    TranscriptionCompleted,
     TranscriptionDelta,
-    TranscriptionFailed,
 )
 from conversation.floor import Floor, FloorEvent, Murmur
 from conversation.items import AudioPart, MessageItem, new_id
@@ -34,6 +32,7 @@ from conversation.settings import Settings, Tuning, TurnDetection
 from conversation.stages import FRAME_MS, VadState
 from conversation.timer import Timer
 from conversation.utterance import Utterance
+from conversation.writing import Writing
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +47,7 @@ class Listening:
     """Listens to one user.
 
     Args:
+        writing: gets each utterance that becomes an item.
         moved: told of every move on the floor that sound or its absence brings about, after the user's words
             have been dealt with, and of the utterance that was open then.
         murmured: told when speech may have begun, too little of it for an onset, and when it was none. After
@@ -60,12 +60,14 @@ class Listening:
     def __init__(
         self,
         session: Session,
+        writing: Writing,
         moved: Callable[[FloorMove, Utterance | None], None],
         murmured: Callable[[Murmur], None],
         growing: Callable[[str], None],
         is_turn: Callable[[FloorMove], bool],
     ) -> None:
-        self._session, self._moved, self._murmured = session, moved, murmured
+        self._session, self._writing = session, writing
+        self._moved, self._murmured = moved, murmured
         self._growing, self._is_turn = growing, is_turn
         self._ears = Ears(keep_s=_kept_s(session.settings, session.tuning))
         self._endpointing = _endpointing(session)
@@ -81,8 +83,6 @@ class Listening:
         """Where the open utterance begins in all audio received, while nobody has been told of it."""
         self._following: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
-        self._unwritten: dict[Utterance, asyncio.Task[None]] = {}
-        """The tasks that await the final transcripts of committed utterances."""
         self._room = asyncio.Event()
 
     @property
@@ -213,11 +213,6 @@ class Listening:
             self._utterance = self._unannounced_sample = None
         self._room.set()
 
-    async def all_written(self, *, but: str | None = None) -> None:
-        """Waits until every committed item, but for the one with that id, has its words or never will."""
-        if tasks := [task for said, task in self._unwritten.items() if said.item_id != but]:
-            await asyncio.wait(tasks)
-
     async def _probability(self, frame: Frame) -> float | None:
         """That the frame holds speech; None when the VAD cannot say: the user is heard again when it can."""
         try:
@@ -292,14 +287,9 @@ class Listening:
     def _pushed(self) -> Utterance:
         """The open utterance; opened here when there is none."""
         if self._utterance is None:
-            self._utterance = self._new_utterance(new_id("item"))
+            self._utterance = self._writing.begin(new_id("item"))
             self._follow(self._utterance)
         return self._utterance
-
-    def _new_utterance(self, item_id: str) -> Utterance:
-        session = self._session
-        hints = session.settings.hints.told()
-        return Utterance(item_id, session.stages.asr, session.tuning.deadlines.asr_s, hints)
 
     def _behind_s(self) -> float:
         return self._ears.pending_s + (self._utterance.unheard_s if self._utterance else 0.0)
@@ -379,46 +369,8 @@ class Listening:
         before = self._session.history.add(item)
         self._session.emit(InputCommitted(item.id, before))
         self._session.emit(ItemAdded(item, before))
-        self._keep(utterance)
+        self._writing.finish(utterance)
         self._room.set()
-
-    def transcribe(self, item_id: str, sound: Audio) -> None:
-        """Writes down what was said in an item that the client brought."""
-        utterance = self._new_utterance(item_id)
-        utterance.add(sound)
-        self._keep(utterance)
-
-    def _keep(self, utterance: Utterance) -> None:
-        """It is an item now: its sound is kept for a while, and its words follow when they are known."""
-        if (sound := utterance.sound) is not None:
-            self._session.history.keep_sound(utterance.item_id, sound)
-        utterance.finish(self._session.tasks.create_task)
-        self._unwritten[utterance] = self._session.tasks.create_task(
-            self._write_down(utterance), name=f"transcript of {utterance.item_id}"
-        )
-
-    def give_up(self, item_id: str) -> None:
-        """The item is to be deleted: its words are not wanted any more."""
-        for utterance in [said for said in self._unwritten if said.item_id == item_id]:
-            self._unwritten.pop(utterance).cancel()
-
-    async def _write_down(self, utterance: Utterance) -> None:
-        item_id, tells = utterance.item_id, self._session.emit
-        place = self._session.history.unwritten_part(item_id)
-        try:
-            text = (await utterance.transcript()).text
-        except StageError as error:
-            _log.warning("session %s: transcript: %s", self._session.id, error)
-            if self._session.settings.transcribe:
-                tells(TranscriptionFailed(item_id, str(error), place))
-            return
-        finally:
-            self._unwritten.pop(utterance, None)
-        self._session.history.transcribed(item_id, text)
-        if self._session.settings.transcribe:
-            if rest := utterance.rest(text):
-                tells(TranscriptionDelta(item_id, rest, place))
-            tells(TranscriptionCompleted(item_id, text, utterance.duration_s, place))
 
 
 def _endpointing(session: Session, settings: Settings | None = None) -> Endpointing:

@@ -124,10 +124,19 @@ async def converse(
     server is going down), it closes with 1012, upon which clients reconnect, and raises CancelledError.
     """
     session_id = new_id("sess")
+
+    async def served() -> tuple[int, str] | None:
+        """The code and the reason to close with; None where the client hung up."""
+        try:
+            session = opened(opening, session_id, defaults, round(time.time() + limits.session_s))
+        except ClientError as error:  # a secret from before the configuration changed
+            log.warning("%s: its secret sets what cannot be: %s", session_id, error)
+            await _send_last(socket, ServerEvents().error(error, None))
+            return 1008, "The session of this client secret cannot be."
+        return await _Session(socket, stages, session, tuning, limits, workload).run()
+
     # In a task of its own: a task group that fails in the moment of its cancellation forgets that one.
-    serving = asyncio.create_task(
-        _served(session_id, socket, stages, opening, defaults, tuning, limits, workload)
-    )
+    serving = asyncio.create_task(served())
     try:
         await asyncio.wait([serving])
     except asyncio.CancelledError:
@@ -142,26 +151,6 @@ async def converse(
         closing = 1011, _OUR_FAULT
     if closing is not None:
         await _close(socket, *closing)
-
-
-async def _served(
-    session_id: str,
-    socket: Socket,
-    stages: Stages,
-    opening: Opening,
-    defaults: Settings,
-    tuning: Tuning,
-    limits: Limits,
-    workload: Workload | None,
-) -> tuple[int, str] | None:
-    """The code and the reason to close with; None where the client hung up."""
-    try:
-        session = opened(opening, session_id, defaults, round(time.time() + limits.session_s))
-    except ClientError as error:  # a secret from before the configuration changed
-        log.warning("%s: its secret sets what cannot be: %s", session_id, error)
-        await _send_last(socket, ServerEvents().error(error, None))
-        return 1008, "The session of this client secret cannot be."
-    return await _Session(socket, stages, session, tuning, limits, workload).run()
 
 
 async def turn_away(socket: Socket, error: ClientError, reason: str) -> None:
